@@ -101,7 +101,8 @@ class RelayWrite(DataModel):
     unredacted_fields = frozenset({"kind", "door", "relay", "after_s", "outcome"})
 
     kind: str = Field(
-        description="`open`, `close`, `stop`, `reopen` (pulses of a contact), or `release` (of every relay).",
+        description="`open`, `close`, `stop`, `reopen` (pulses of a contact), `test` (of the presence "
+        "detector), or `release` (of every relay).",
         examples=["open"],
     )
     door: str = Field(

@@ -87,6 +87,12 @@ _CONDITIONS: dict[StateReason, _Condition] = {
         Action.CALL_SUPPORT,
         f"Keep the way clear. Check the detector and its wires, and cover it once. {_ACKNOWLEDGE}",
     ),
+    StateReason.PRESENCE_TEST_FAILED: _Condition(
+        Cause.DEVICE_FAULT,
+        "The presence detector does not respond to its test, so the barrier is not closed by command.",
+        Action.CALL_SUPPORT,
+        "Keep the way clear. Check the detector, its test input and their wires; each closing tests it.",
+    ),
     StateReason.BOTH_LIMITS: _Condition(
         Cause.DEVICE_FAULT,
         "Both limit switches are made at the same time.",

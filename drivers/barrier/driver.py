@@ -22,7 +22,7 @@ from drivers.barrier.commands import (
     SetMaintenance,
     StopResult,
 )
-from drivers.barrier.control.actuation import Decision
+from drivers.barrier.control.actuation import Actuation, ActuationKind, Decision
 from drivers.barrier.control.admission import INPUT_AGE_LIMIT_S
 from drivers.barrier.control.doors.movement import Movement, MovementResult
 from drivers.barrier.control.latches import RecordClock, read_record, write_record
@@ -67,6 +67,8 @@ A disk of a mini-PC takes 5 to 30 ms.
 """
 RECORD_WAIT_S = 0.5
 """Time for which a command waits for the disk, in seconds: nothing but a stop is accepted meanwhile."""
+TEST_POLL_S = 0.05
+"""Interval between readings during the test of a presence detector, in seconds."""
 STOP_KEPT_S = 5.0
 """Time for which an unacknowledged stop is repeated after a lost link, in seconds."""
 
@@ -241,6 +243,7 @@ class BarrierDriver(Driver[SettingsT]):
         try:
             if isinstance(request, CloseBarrier):
                 await _require_recorded(call)
+                await self._test_presence(request, call, before)
             async with self._board_lock:
                 step = await self._decide(request, call, before)
                 movement = step.movement
@@ -253,6 +256,24 @@ class BarrierDriver(Driver[SettingsT]):
             failed.output = self._result(request, movement, began_s)
             raise
         return self._result(request, movement, began_s)
+
+    async def _test_presence(self, request: CloseBarrier, call: Invocation, before: tuple[int, int]) -> None:
+        """Test the presence detector, if it has a test input; the decision to close takes the result."""
+        try:
+            async with self._board_lock:
+                await self._read_inputs()
+                index = self._machine.may_test_presence(request.door, _now_s())
+                if index is None or self._cancellation_counts != before or call.remaining_s <= 0:
+                    return  # refused by the decision
+                by_s = self._machine.sensed_s + INPUT_AGE_LIMIT_S
+                await self._writer.move(Actuation(ActuationKind.TEST, index), by_s=by_s)
+                self._machine.on_presence_test(index, _now_s())
+            while self._machine.is_testing_presence(index) and self._cancellation_counts == before:
+                await asyncio.sleep(TEST_POLL_S)
+                async with self._board_lock:
+                    await self._read_inputs()
+        except LinkError as error:
+            raise CommandRefusal(RefusalReason.LINK_FAILED, f"Nothing was moved: {error.text}") from error
 
     def _result(
         self, request: OpenBarrier | CloseBarrier, movement: Movement | None, began_s: float

@@ -81,6 +81,8 @@ class StateReason(OpenEnum):
     """The disk has not taken the record of the other conditions: a power cut or a restart would lose it."""
     PRESENCE_MISSED = "presence_missed"
     """The presence detector has missed passages: a person must cover it once and acknowledge."""
+    PRESENCE_TEST_FAILED = "presence_test_failed"
+    """The presence detector did not respond to its last test before a closing."""
     NOT_ARRIVED = "not_arrived"
     """A movement takes longer than allowed."""
     OPEN_TOO_LONG = "open_too_long"
@@ -101,6 +103,7 @@ CONDITIONS_BY_GRAVITY = (
     StateReason.RECORD_LOST,
     StateReason.NOT_RECORDED,
     StateReason.PRESENCE_MISSED,
+    StateReason.PRESENCE_TEST_FAILED,
     StateReason.BOTH_LIMITS,
     StateReason.NO_LIMIT,
     StateReason.CHATTER,
@@ -277,6 +280,8 @@ class AlarmKind(OpenEnum):
     """The inputs are read too slowly to protect a person in the way of a closing door."""
     PRESENCE_MISSED = "presence_missed"
     """The presence detector has missed three passages that the sides have detected."""
+    PRESENCE_TEST_FAILED = "presence_test_failed"
+    """The presence detector did not respond to its test before a closing, which is refused."""
     MOVING_AT_START = "moving_at_start"
     """The barrier was between its ends at the start: it is supervised as after a command to close."""
     RECORD_LOST = "record_lost"

@@ -27,6 +27,8 @@ from drivers.barrier.observations import DOOR_NAME_PATTERN
 from drivers.barrier.safety.violations import Violation, raise_violations
 from drivers.links.settings import Settings
 
+MIN_TEST_PULSE_S = 0.3
+"""Shortest pulse at the test input of a presence detector, in seconds: it is read several times meanwhile."""
 MAX_PULSE_S = 1.0
 """Upper bound on the time for which a relay is closed, in seconds."""
 
@@ -67,6 +69,13 @@ class DoorWiring(BaseModel):
         "detect people.",
         examples=[{"input": 4, "contact": "nc"}],
     )
+    presence_test: int | None = Field(
+        None,
+        ge=0,
+        description="Relay of the presence detector's test input, which switches its transmitter off. It is "
+        "tested before each closing: while the relay is closed, the detector must report presence.",
+        examples=[3],
+    )
     entry_side: AnyContact | None = Field(
         None,
         description="Loop or mat on the entry side: detects an approach. Prevents no movement.",
@@ -86,12 +95,19 @@ class DoorWiring(BaseModel):
                 "and write it as `presence`, or omit `close` so that the machine's own controller closes"
             )
             raise_violations(self, [Violation(("close",), text)])
+        if self.presence_test is not None and (self.presence is None or self.close is None):
+            text = (
+                "the detector is tested before each closing, and here is no detector or no closing; remove "
+                "the key, or write `presence` and `close`"
+            )
+            raise_violations(self, [Violation(("presence_test",), text)])
         return self
 
     @property
     def relays(self) -> list[int]:
         """All relays of the door."""
-        return [relay for relay in (self.open, self.close, self.stop) if relay is not None]
+        wired = (self.open, self.close, self.stop, self.presence_test)
+        return [relay for relay in wired if relay is not None]
 
     @property
     def inputs(self) -> dict[str, InputContact]:
@@ -275,6 +291,12 @@ class BarrierSettings(Settings):
                     "the other door has a stop contact and this one has none, so a stop would leave it "
                     "moving; wire its stop contact, and write its relay as `stop`",
                 )
+        if self.pulse_s < MIN_TEST_PULSE_S and any(door.presence_test is not None for door in self.doors):
+            yield Violation(
+                ("pulse_s",),
+                "a presence detector may not respond to so short a test, and nothing could be closed; write "
+                f"at least {MIN_TEST_PULSE_S:g}",
+            )
         for limit in ("open_timeout_s", "close_timeout_s"):
             if self.start_timeout_s >= getattr(self, limit):
                 yield Violation(

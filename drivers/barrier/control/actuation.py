@@ -19,6 +19,8 @@ class ActuationKind(Enum):
     """The stop contact of a door is closed for a pulse."""
     RELEASE = auto()
     """Every relay is opened."""
+    TEST = auto()
+    """The test input of a door's presence detector is closed for a pulse: nothing moves."""
     REOPEN = auto()
     """The open contact of a door is closed for a pulse, because of an obstruction."""
 
@@ -39,6 +41,8 @@ class Actuation:
                 return door.close
             case ActuationKind.STOP:
                 return door.stop
+            case ActuationKind.TEST:
+                return door.presence_test
         return None
 
 

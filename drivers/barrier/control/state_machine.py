@@ -165,7 +165,7 @@ class BarrierStateMachine:
         free = self.latches.emergency or self._maintenance_reason(now_s) is not None
         local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
         movement = one.door.movement
-        says: list[Report] = []
+        says: list[Report] = [*self._check_presence_test(one, seen, now_s)]
         says += one.door.on_inputs(seen, now_s, excused=free or local)
         if movement is not None and movement.result in (
             MovementResult.NOT_STARTED,
@@ -174,14 +174,14 @@ class BarrierStateMachine:
             one.passages.revoke()
         if one.door.fault is not StateReason.CHATTER:
             says += one.passages.on_inputs(
-                seen,
+                _people_in(one, seen),
                 now_s,
                 is_open=one.door.state is MovementState.OPEN,
                 is_closed=one.door.state is MovementState.CLOSED,
                 free=free,
             )
         says += one.obstruction.on_inputs(now_s)
-        says += self._check_presence(one, seen, now_s)
+        says += self._check_presence(one, _people_in(one, seen), now_s)
         self._writes.hold_obstructed(index, self.situation(now_s), now_s, was_ours=movement is not None)
         return says
 
@@ -194,6 +194,19 @@ class BarrierStateMachine:
                 kind=AlarmKind.PRESENCE_MISSED,
                 door=one.door.name,
                 text="The presence detector has missed passages: the barrier is not closed by command.",
+            ),
+        )
+
+    def _check_presence_test(
+        self, one: DoorControl, seen: DoorInputs, now_s: float
+    ) -> tuple[BarrierAlarm, ...]:
+        if not one.presence_test.on_inputs(now_s, presence=bool(seen.presence)):
+            return ()
+        return (
+            BarrierAlarm(
+                kind=AlarmKind.PRESENCE_TEST_FAILED,
+                door=one.door.name,
+                text="The presence detector does not respond to its test: the barrier is not closed.",
             ),
         )
 
@@ -284,6 +297,29 @@ class BarrierStateMachine:
                 return Decision(self._state_changes(now_s))
         raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "A barrier does not support this command.")
 
+    def may_test_presence(self, door: str, now_s: float) -> int | None:
+        """Return the index of a door whose detector is to be tested before it closes; None: it is not."""
+        for index, one in enumerate(self._door_controls):
+            if one.door.name != door or one.wiring.presence_test is None:
+                continue
+            try:
+                admission.check_closing(self.situation(now_s))
+                self._check_contacts(index, one.wiring.open, now_s)
+            except CommandRefusal:
+                return None  # the command is refused for that
+            is_clear = one.door.inputs is not None and one.door.inputs.presence is False
+            is_at_rest = one.door.may_be_open(now_s) and not one.door.may_be_closing
+            return index if is_clear and is_at_rest else None
+        return None
+
+    def on_presence_test(self, index: int, now_s: float) -> None:
+        """Note that the board has acknowledged the pulse at the test input of a detector."""
+        self._door_controls[index].presence_test.begin(now_s)
+
+    def is_testing_presence(self, index: int) -> bool:
+        """Return True until the detector has passed or failed."""
+        return self._door_controls[index].presence_test.is_running
+
     def on_stop(self, now_s: float) -> Decision:
         """Stop; never refused. Commanded movements end as sensed from now on."""
         for one in self._door_controls:
@@ -349,6 +385,11 @@ class BarrierStateMachine:
             )
         if one.door.inputs is None or one.door.inputs.presence is not False:
             raise CommandRefusal(RefusalReason.UNSAFE, "A person or object is in the way.")
+        if one.wiring.presence_test is not None and not one.presence_test.is_passed(now_s):
+            raise CommandRefusal(
+                RefusalReason.UNSAFE, "The presence detector has not passed the test before the closing."
+            )
+        one.presence_test.end()
         one.passages.revoke()
         return self._move(index, MovementState.CLOSED, transaction, now_s)
 
@@ -417,6 +458,7 @@ class BarrierStateMachine:
             StateReason.RECORD_LOST: latches.record_lost,
             StateReason.NOT_RECORDED: self.is_record_late,
             StateReason.PRESENCE_MISSED: latches.presence_missed,
+            StateReason.PRESENCE_TEST_FAILED: any(one.presence_test.is_failed for one in self._door_controls),
             StateReason.CONTROLLER_FAULT: sensed is not None and sensed.controller_ok is False,
             StateReason.SENSING_SLOW: self._pace.is_slow,
             StateReason.FORCED_OPEN: latches.forced_open,
@@ -451,3 +493,8 @@ class BarrierStateMachine:
             return ()
         state, why = self.state(now_s)
         return self._reporter.changes(self._sensed, self.doors, state, why, self.conditions(now_s), now_s)
+
+
+def _people_in(one: DoorControl, seen: DoorInputs) -> DoorInputs:
+    """Return the inputs without the presence that a test of the detector makes."""
+    return replace(seen, presence=False) if one.presence_test.is_running else seen

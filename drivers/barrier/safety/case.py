@@ -210,6 +210,7 @@ def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
         "close": "The close contact stays closed: the door closes, and may close again after its photocell "
         "has opened it.",
         "stop": "The stop contact stays closed: the door does not move.",
+        "presence_test": "The test input stays closed: the detector reports presence, and nothing is closed.",
     }
     for index, door in enumerate(settings.doors):
         for name, text in texts.items():
@@ -255,8 +256,16 @@ def _dead_board(settings: BarrierSettings, board: Board) -> Iterator[str]:
 def _rests_on_machine(settings: BarrierSettings) -> Iterator[str]:
     yield "Force and speed of the door, and stopping for a person: EN 12453 requires it of the machine."
     yield "A person in the way of a door that moves while the gateway or the board is dead."
-    if any(door.presence is not None for door in settings.doors):
-        yield "A presence detector that is shorted, covered or reads clear by a fault of its own."
+    if any(door.presence is not None and door.presence_test is None for door in settings.doors):
+        yield (
+            "A presence detector that is shorted, covered or reads clear by a fault of its own: no relay of "
+            "the gateway tests it (presence_test)."
+        )
+    if any(door.presence_test is not None for door in settings.doors):
+        yield (
+            "A presence detector that fails after its test, which is done before each closing, or that does "
+            "not look where people go."
+        )
     for door in settings.doors:
         where = f"Door {door.name}: " if door.name else ""
         if door.presence is None:

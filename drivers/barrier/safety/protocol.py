@@ -118,6 +118,17 @@ def _functions(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[Protoc
                 ),
                 step_text("The command is refused, and the door does not move."),
             )
+            if door.presence_test is not None:
+                yield ProtocolStep(
+                    f"{where}detector test",
+                    step_text(
+                        "Unplug the wire of the detector's test input (relay %(relay)s), and command the "
+                        "%(door)s door to close with its way clear. Plug it in afterwards.",
+                        relay=str(door.presence_test),
+                        door=door.name,
+                    ),
+                    step_text("The command is refused, and the gateway raises an alarm."),
+                )
             yield ProtocolStep(
                 f"{where}reversal",
                 step_text(

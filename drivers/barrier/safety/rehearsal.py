@@ -4,6 +4,7 @@ Every write is acknowledged at once. Used to compute the safety case, and to tes
 """
 
 import copy
+from dataclasses import replace
 from typing import Self
 
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
@@ -24,6 +25,7 @@ class Rehearsal:
         self._settings = settings
         self._machine = BarrierStateMachine(settings, 0.0)
         self._now_s = 0.0
+        self._inputs: BarrierInputs | None = None
         self._pulses: dict[int, float] = {}
         """Relays that are closed, and the ends of their pulses."""
 
@@ -33,7 +35,7 @@ class Rehearsal:
 
     def sense(self, inputs: BarrierInputs, after_s: float) -> tuple[Actuation, ...]:
         """Process a reading, with all relays open again; return what is written without a command."""
-        self._now_s += after_s
+        self._now_s, self._inputs = self._now_s + after_s, inputs
         self._pulses = {relay: end_s for relay, end_s in self._pulses.items() if end_s > self._now_s}
         self._machine.on_inputs(inputs, self._now_s)
         self._machine.on_relays(self._closed(self._pulses), self._now_s, self._now_s)
@@ -48,6 +50,7 @@ class Rehearsal:
                 (ActuationKind.OPEN, door.open),
                 (ActuationKind.CLOSE, door.close),
                 (ActuationKind.STOP, door.stop),
+                (ActuationKind.TEST, door.presence_test),
             )
             if wired == relay
         )
@@ -57,8 +60,22 @@ class Rehearsal:
 
     def ask(self, request: OpenBarrier | CloseBarrier) -> Actuation | None:
         """Return what a command writes now, None for nothing; raises CommandRefusal."""
+        if isinstance(request, CloseBarrier):
+            self._test_presence(request.door)
         write = self._machine.on_command(request, CALL, self._now_s).actuation
         return None if write is None else self._write(write)
+
+    def _test_presence(self, door: str) -> None:
+        """Let the presence detector pass its test, if it has a test input."""
+        index, inputs = self._machine.may_test_presence(door, self._now_s), self._inputs
+        if index is None or inputs is None:
+            return
+        self._machine.on_presence_test(index, self._now_s)
+        doors = [
+            replace(each, presence=True) if at == index else each for at, each in enumerate(inputs.doors)
+        ]
+        self.sense(replace(inputs, doors=tuple(doors)), 0.1)
+        self.sense(inputs, 0.1)
 
     def refusal(self, request: OpenBarrier | CloseBarrier) -> str | None:
         """Return the refusal of a command, or None if it was permitted and written."""

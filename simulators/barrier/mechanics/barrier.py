@@ -51,6 +51,10 @@ class MechanicsSettings(BaseModel):
         return self
 
 
+PHOTOCELL_TEST = "photocell-test"
+"""Contact of a photocell's test input."""
+
+
 def signal_name(door: str, what: str) -> str:
     """Return the name of a door's signal or contact; the only door of a lane has no name."""
     return f"{door}-{what}" if door else what
@@ -70,7 +74,7 @@ def signals_of(lane: LaneSettings) -> list[str]:
 
 def contacts_of(lane: LaneSettings) -> list[str]:
     """Return all contacts to which a relay may be wired."""
-    return [signal_name(door, contact) for door in lane.doors for contact in CONTACTS]
+    return [signal_name(door, contact) for door in lane.doors for contact in (*CONTACTS, PHOTOCELL_TEST)]
 
 
 @dataclass(slots=True)
@@ -80,6 +84,8 @@ class Door:
     boom: Boom
     controller: Controller
     moved: bool = False
+    is_photocell_off: bool = False
+    """True while the test input of the photocell switches its transmitter off."""
 
 
 class BarrierMechanics:
@@ -126,6 +132,10 @@ class BarrierMechanics:
 
     def contact(self, name: str, closed: bool) -> None:
         """Close or open a contact that is wired to it: `open`, `first-close` ..."""
+        if name.endswith(PHOTOCELL_TEST):
+            self._named(name.removesuffix(PHOTOCELL_TEST).removesuffix("-")).is_photocell_off = closed
+            self.settle()
+            return
         door, _, what = name.rpartition("-")
         match what:
             case "open" | "close" | "stop":
@@ -261,7 +271,8 @@ class BarrierMechanics:
             position, zone = door.boom.position(now_s), door.boom.settings.limit_zone
             sensed[signal_name(name, "open-limit")] = position >= 1 - zone - NEAR
             sensed[signal_name(name, "closed-limit")] = position <= zone + NEAR
-            sensed[signal_name(name, "photocell")] = self.lane.is_occupied(self.lane.photocell(name), now_s)
+            occupied = self.lane.is_occupied(self.lane.photocell(name), now_s)
+            sensed[signal_name(name, "photocell")] = occupied or door.is_photocell_off
         for loop, span in self.settings.lane.loops.items():
             sensed[loop] = self.lane.is_occupied(span, now_s)
         powered = all(door.controller.is_powered for door in self.doors.values())

@@ -4,6 +4,7 @@ from drivers.barrier.control.doors.movement import DoorTracker
 from drivers.barrier.control.doors.obstruction import ObstructionReversal
 from drivers.barrier.control.doors.passages import PassageTracker
 from drivers.barrier.control.doors.presence_check import PresenceCheck
+from drivers.barrier.control.doors.presence_test import PresenceTest
 from drivers.barrier.wiring import BarrierSettings, DoorWiring
 
 
@@ -16,3 +17,4 @@ class DoorControl:
         self.passages = PassageTracker(wiring.name)
         self.obstruction = ObstructionReversal(self.door, has_stop_contact=wiring.stop is not None)
         self.presence_check = PresenceCheck(wiring)
+        self.presence_test = PresenceTest(settings.pulse_s)

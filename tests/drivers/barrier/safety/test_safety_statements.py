@@ -78,7 +78,10 @@ POSTS: dict[str, BoardBarrierSettings] = {
 
 FORCE = "Force and speed of the door, and stopping for a person: EN 12453 requires it of the machine."
 DEAD = "A person in the way of a door that moves while the gateway or the board is dead."
-DETECTOR = "A presence detector that is shorted, covered or reads clear by a fault of its own."
+DETECTOR = (
+    "A presence detector that is shorted, covered or reads clear by a fault of its own: no relay of the "
+    "gateway tests it (presence_test)."
+)
 NO_DETECTOR = "Detecting people and vehicles: no presence detector is wired to the gateway."
 NO_CLOSE = "Closing, and when to close: no close contact is wired to the gateway."
 NO_STOP = (
@@ -289,3 +292,19 @@ def test_functions_of_each_door_are_tested() -> None:
         *STATEMENTS["gate"][3],
     ]
     assert "emergency" not in steps("gpio", PROOF)
+
+
+def test_tested_detector_is_stated() -> None:
+    """Its closing is permitted in the rehearsal, which lets the detector pass its test."""
+    plain = POSTS["boom"]
+    given = plain.model_dump(exclude_unset=True)
+    (door,) = given["doors"]
+    tested = given | {"doors": [door | {"presence_test": 3}]}
+    case = build_case(ModbusBarrierSettings.model_validate(tested))
+
+    assert DETECTOR not in case.rests_on_machine
+    assert any("after its test" in one for one in case.rests_on_machine)
+    (relay,) = [one for one in case.relays if one.relay == 3]
+    assert all(answer.refusal is not None for answer in relay.answers)
+    (side,) = [one for one in case.wires if one.signal == "entry_side"]  # its cut wire prevents nothing
+    assert all(answer.refusal is None for answer in side.cut)
