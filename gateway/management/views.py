@@ -41,7 +41,7 @@ def device_view(
             "claim": lease and {"station": lease.holder, "since": to_rfc3339(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
-            "cpu_s": round(device.cpu.total_s, 3),
+            "cpu_s": round(device.reported.cpu.total_s, 3),
             "suppressed_events": device.state_filter.suppressed_events,
             "maintenance_until": maintenance and to_rfc3339(maintenance.until_ns),
             "counters": _to_counters(entry),

@@ -16,7 +16,7 @@ import structlog
 
 from drivers.command import CommandSpec, Invocation
 from drivers.driver import Driver, Identity, StateCode
-from drivers.links.link import Action, Cause
+from drivers.links.link import Cause
 from drivers.links.settings import LinkRights, Settings
 from drivers.registry import load_driver
 from drivers.unavailable import UnusableDriver
@@ -31,11 +31,12 @@ from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
 from gateway.supervision.last_values import LastValues
 from gateway.supervision.listener import DeviceListener, Suppression
-from gateway.supervision.processes.cpu_usage import CPU_EXCEEDED, PERIOD_S, CpuUsage
+from gateway.supervision.processes.cpu_usage import PERIOD_S
 from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.supervision.processes.silence import WorkerSilence
 from gateway.supervision.processes.worker_process import WorkerProcess
 from gateway.supervision.provenance import observed_provenance
+from gateway.supervision.reported_state import ReportedState
 from gateway.supervision.restart_delay import RestartDelay, is_stable
 from gateway.supervision.worker_output import (
     WorkerOutput,
@@ -104,11 +105,7 @@ class DeviceSupervisor:
         """Verbs of commands without a result yet, by reference."""
         self._process = WorkerProcess(spec.position, self._on_frame)
         self._silence = WorkerSilence(limits.heartbeat_timeout_s)
-        self.cpu = CpuUsage(limits.cpu_period_s)
-        self._reported: tuple[str, dict[str, Any]] | None = None
-        """State of the device without regard to the CPU time of its worker."""
-        self._is_confirmed = True
-        """False while the worker is too silent for its last report to be shown."""
+        self.reported = ReportedState(self.state_filter, self.last_values, limits.cpu_period_s)
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -133,7 +130,7 @@ class DeviceSupervisor:
         self.publish_description()
         if issubclass(self.driver, UnusableDriver):
             failure = self.driver.failure()
-            self._set_state(
+            self.reported.set(
                 StateCode.FAULT,
                 cause=failure.cause,
                 text=failure.text,
@@ -141,7 +138,7 @@ class DeviceSupervisor:
                 how=failure.how,
             )
             return
-        self._set_state(StateCode.STARTING)
+        self.reported.set(StateCode.STARTING)
         self._next_action_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.spec.position}")
 
@@ -310,14 +307,14 @@ class DeviceSupervisor:
                 cause = Cause.FORBIDDEN_CALL
             if self._restart_requested:
                 self._restart_requested = False
-                self._set_state(StateCode.STARTING)
+                self.reported.set(StateCode.STARTING)
                 continue
             ran_s = loop.time() - born
             if is_stable(ran_s) and cause is not Cause.HEARTBEAT_LOST:
                 self._silence.on_stable()
             wait_s = delay.next_s(cause, ran_s, is_first=self.restarts == 1)
             log.warning("worker_ended", device=self.spec.position, cause=cause, seconds=round(wait_s, 2))
-            self._set_state(**self._process.end_state(cause))
+            self.reported.set(**self._process.end_state(cause))
             self._next_action_at = loop.time() + wait_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -335,7 +332,7 @@ class DeviceSupervisor:
         if self._paused:
             self.pause()
         self._silence.watch(self._process.pid)
-        self.cpu.watch(self._process.pid, asyncio.get_running_loop().time())
+        self.reported.cpu.watch(self._process.pid, asyncio.get_running_loop().time())
         self._ready.set()
 
     def _network_rights(self) -> LinkRights:
@@ -360,9 +357,7 @@ class DeviceSupervisor:
                 return Cause.WORKER_CRASHED if self._process.violation is None else Cause.WORKER_VIOLATION
             except TimeoutError:
                 now = loop.time()
-                if self.cpu.update(now) and self._reported is not None:
-                    state, details = self._reported
-                    self._set_state(state, **details)
+                self.reported.update_cpu(now)
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
                 # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
@@ -371,7 +366,7 @@ class DeviceSupervisor:
                     self._silence.on_hung()
                     return Cause.HEARTBEAT_LOST
                 elif self._silence.elapsed_s >= max(UNCONFIRMED_S, 2 * self.spec.heartbeat_interval_s):
-                    self._set_unconfirmed()
+                    self.reported.set_unconfirmed()
 
     async def _clean_up(self) -> None:
         """Remove the worker: clear last values, fail pending commands, kill the process."""
@@ -398,14 +393,14 @@ class DeviceSupervisor:
                 counters = read_counters(head)
                 self._silence.reset()
                 self._on_counters(counters)
-                self._set_confirmed()
+                self.reported.set_confirmed()
             case FrameType.IDENTITY:
                 self.identity = read_identity(head)
                 self._output.observed_provenance = observed_provenance(self.spec.settings)
                 self._listener.on_identity(self.spec.position, self.identity)
                 self.publish_description()
             case FrameType.STATE:
-                self._set_state(**self._output.read_state(head))
+                self.reported.set(**self._output.read_state(head))
             case FrameType.RESPONSE_CHUNK:
                 self._rpc.on_chunk(head, body)
             case FrameType.REPLACE:
@@ -448,36 +443,6 @@ class DeviceSupervisor:
     def _send(self, kind: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
         """Send a frame to the present process, which a later one may replace."""
         self._process.send(kind, head, body)
-
-    def _set_state(self, state: str, **details: Any) -> None:
-        """Set the state of the device."""
-        self._is_confirmed = True
-        if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
-            self.last_values.clear()
-        self._reported = state, details
-        if self.cpu.is_excessive and state in (StateCode.ONLINE, StateCode.BUSY):
-            state, details = StateCode.DEGRADED, details | CPU_EXCEEDED
-        self.state_filter.set_actual_state(state, **details)
-
-    def _set_unconfirmed(self) -> None:
-        """Withdraw what the device has reported: its worker has given no sign of life for too long."""
-        if self._is_confirmed:
-            self._is_confirmed = False
-            self.last_values.withdraw()
-            self.state_filter.set_actual_state(
-                StateCode.OFFLINE,
-                cause=Cause.HEARTBEAT_LOST,
-                text="The worker process of the device does not respond, so its state is unknown.",
-                action=Action.WAIT,
-                how="It is replaced if it does not respond soon.",
-            )
-
-    def _set_confirmed(self) -> None:
-        """Show again what the device has reported."""
-        if not self._is_confirmed and self._reported is not None:
-            state, details = self._reported
-            self._set_state(state, **details)
-            self.last_values.publish()
 
     def publish_description(self) -> None:
         """Publish the description of the device."""

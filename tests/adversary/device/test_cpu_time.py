@@ -23,7 +23,7 @@ async def test_busy_worker_is_named(worker_fixture: WorkerFixture, monkeypatch: 
     await wire.send(b"work 60\n")
     named = await worker_fixture.notebook.state(StateCode.DEGRADED, READER)
     assert (named.cause, named.action) == (Cause.CPU_EXCEEDED, Action.CALL_SUPPORT)
-    assert worker_fixture.devices[READER].cpu.total_s > 0
+    assert worker_fixture.devices[READER].reported.cpu.total_s > 0
     await worker_fixture.devices[READER].restart()
     await worker_fixture.notebook.state(StateCode.ONLINE, READER)
 
