@@ -105,7 +105,7 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             )
             if ended_s is None or from_s - ended_s >= DEAD_S - EPSILON_S:
                 continue
-            held = case.stalled(from_s) or case.stalled(ended_s)
+            held = case.stalled(from_s) or case.stalled(ended_s) or _is_slow(case, ended_s)
             if case.facts.is_silent and (held or case.is_abnormal(from_s - 2.0, from_s)):
                 continue  # no acknowledgement tells that frames are held or lost
             both = ended_s > from_s
@@ -117,6 +117,11 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             near = [one for one in case.actions if from_s - 1.5 <= one.at_s <= from_s + 0.01]
             rule = "both contacts" if both else "dead time"
             case.blame(8, rule, from_s, text, *(one.wire for one in near[-5:]))
+
+
+def _is_slow(case: Case, at_s: float) -> bool:
+    """Return whether the bus was slow then: what comes later may be executed sooner after it was sent."""
+    return any(one.name == "slow-bus" and one.at_s <= at_s <= one.until_s + 0.3 for one in case.troubles)
 
 
 def _welded(case: Case, door: DoorFacts, at_s: float) -> bool:

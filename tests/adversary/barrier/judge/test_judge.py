@@ -245,19 +245,19 @@ def test_stop_without_effect_is_found(is_welded: bool) -> None:
     assert ((12, "answer is not true") in story.rules(8.0)) is not is_welded
 
 
-@pytest.mark.parametrize("is_held", [False, True])
-def test_dead_time_behind_an_adapter(is_held: bool) -> None:
-    """A board that never answers does not show that an adapter has held its release."""
+@pytest.mark.parametrize("fault", [None, "stall", "slow-bus"])
+def test_dead_time_behind_an_adapter(fault: str | None) -> None:
+    """A board that never answers does not show when it has executed its release."""
     facts = Post("lcus").facts
     story = Story()
     story.records.append(Contact(3.0, "relays", OPEN, True, "command"))
     story.records.append(Contact(3.5, "relays", OPEN, False, "command"))
     story.records.append(Contact(3.7, "relays", CLOSE, True, "command"))
-    if is_held:
-        story.records.append(Trouble(3.2, "stall", 3.5))
+    if fault is not None:
+        story.records.append(Trouble(3.2, fault, 3.55))
     story.records.append(Truth(8.0, "end"))
     rules = {(one.invariant, one.rule) for one in judge(facts, story.records)}
-    assert ((8, "dead time") in rules) is not is_held
+    assert ((8, "dead time") in rules) is (fault is None)
 
 
 def test_opposite_contacts_are_found() -> None:
