@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from enum import Enum, auto
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from pydantic import model_validator
 
@@ -94,6 +94,9 @@ MAX_RESPONSE_TIMEOUT_S = 0.2
 
 class BoardSettings(Settings):
     """Settings of one board; `model` selects it."""
+
+    reads_relays: ClassVar[bool] = True
+    """False for a board that cannot be asked which of its relays are closed."""
 
     @model_validator(mode="after")
     def _answers_in_time(self) -> Self:

@@ -65,7 +65,9 @@ class ClaimHolderView(ApiModel):
 class DeviceTestView(ApiModel):
     """Last test of one kind at a position."""
 
-    kind: Literal["commissioning", "proof_test"] = Field(description="Kind of test.", examples=["proof_test"])
+    kind: Literal["commissioning", "proof_test", "power_on"] = Field(
+        description="Kind of test.", examples=["proof_test"]
+    )
     at: AwareDatetime = Field(description="Time of the test.", examples=["2026-11-28T08:15:30Z"])
     user: str = Field(description="User who recorded it.", examples=["amina"])
     configuration: str = Field(
@@ -131,7 +133,7 @@ class DeviceView(ApiModel):
         examples=["b0631ee31a237a4d"],
     )
     tests: tuple[DeviceTestView, ...] = Field(
-        (), description="Last commissioning and last proof test, of devices that move.", examples=[[]]
+        (), description="Last test of each kind, of devices that move.", examples=[[]]
     )
     commands: tuple[str, ...] = Field((), description="Verbs of its commands.", examples=[["capture"]])
     check_levels: tuple[str, ...] = Field(

@@ -103,17 +103,17 @@ class RevealTrace(ApiModel):
 
 
 class StepResult(ApiModel):
-    """Result of one step of a commissioning or proof test."""
+    """Result of one step of a test of a barrier."""
 
     name: str = Field(min_length=1, max_length=80, description="Name of the step.", examples=["presence cut"])
     passed: bool = Field(description="The expected result was seen.", examples=[True])
 
 
 class RecordTest(ApiModel):
-    """Record the protocol of a commissioning or a proof test. It passed if every step did."""
+    """Record the protocol of a test of a barrier. It passed if every step did."""
 
     operation: Literal["record_test"] = "record_test"
-    kind: Literal["commissioning", "proof_test"] = Field(
+    kind: Literal["commissioning", "proof_test", "power_on"] = Field(
         description="Kind of test; a commissioning needs a supervisor.", examples=["proof_test"]
     )
     configuration: str = Field(

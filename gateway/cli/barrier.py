@@ -1,4 +1,4 @@
-"""`borderpost barrier`: the safety case of a barrier, its commissioning and its proof tests."""
+"""`borderpost barrier`: the safety case of a barrier, and its tests at the machine."""
 
 import os
 from datetime import UTC, datetime
@@ -16,7 +16,14 @@ from gateway.cli._lib.terminal import exit_with
 from gateway.cli._render.safety_case_page import CasePage
 
 EX_FAILED = 1
-app = typer.Typer(help="Safety case, commissioning and proof tests of a barrier.", no_args_is_help=True)
+_TITLES = {
+    ProtocolKind.COMMISSIONING: "commissioning",
+    ProtocolKind.PROOF_TEST: "proof test",
+    ProtocolKind.POWER_ON: "power-on test",
+}
+app = typer.Typer(
+    help="Safety case, commissioning, proof and power-on tests of a barrier.", no_args_is_help=True
+)
 
 
 @app.command(cls=DeviceCommand)
@@ -83,6 +90,17 @@ def prooftest(config: PostFile, position: OneDevice, reason: Why = "proof test a
     _test(config, position, ProtocolKind.PROOF_TEST, reason)
 
 
+@app.command(cls=DeviceCommand)
+def powertest(config: PostFile, position: OneDevice, reason: Why = "the post was without power") -> None:
+    """Test a barrier before it is used again after a loss of power, and record the protocol.
+
+    `borderpost doctor` reports a barrier that was not tested since the machine was started.
+
+    Exit codes: 0 passed; 1 a step failed.
+    """
+    _test(config, position, ProtocolKind.POWER_ON, reason)
+
+
 def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
     """Run the self-test, then each step of the protocol with a person, and record the results."""
     page = load_case(config, position)
@@ -94,7 +112,7 @@ def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
             "\n".join(f"{step['name']}: {step['text']}\n    {step['how']}" for step in failed), EX_FAILED
         )
     steps = protocol(page.settings, kind)
-    typer.echo(f"{position}: {kind.replace('_', ' ')}, {len(steps)} steps. Keep people out of its way.")
+    typer.echo(f"{position}: {_TITLES[kind]}, {len(steps)} steps. Keep people out of its way.")
     results = []
     for number, step in enumerate(steps, 1):
         typer.echo(
@@ -105,9 +123,7 @@ def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
         typer.echo(typer.style("    passed" if passed else "    FAILED", fg="green" if passed else "red"))
         results.append({"name": step.name, "passed": passed})
     failures = [str(result["name"]) for result in results if not result["passed"]]
-    done = (
-        f"{kind.replace('_', ' ')} {'FAILED: ' + ', '.join(failures) if failures else 'passed'}, and recorded"
-    )
+    done = f"{_TITLES[kind]} {'FAILED: ' + ', '.join(failures) if failures else 'passed'}, and recorded"
     body = {
         "kind": kind,
         "configuration": page.settings.fingerprint(),

@@ -216,6 +216,8 @@ class TechnicianOperation(OpenEnum):
     """The test of a barrier before its first use; `detail` has its result and every step."""
     PROOF_TEST = "proof_test"
     """A periodic test of a barrier; `detail` likewise."""
+    POWER_ON = "power_on"
+    """The test of a barrier after it was without power; `detail` likewise."""
     TRACE_REVEAL = "trace_reveal"
     """Show a trace with its content, personal data included."""
     UNKNOWN = "unknown"

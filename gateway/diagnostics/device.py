@@ -47,7 +47,7 @@ def check_device(
         yield from _states(view, {finding.code for finding in outside})
     yield from outside
     if view is not None:
-        yield from check_barrier_tests(view, device, host.now(), config)
+        yield from check_barrier_tests(view, device, host.now(), config, host.booted())
         yield from check_counters(view, device, events, config)
         yield from _claim(view, config)
         yield from _last_read(view, config, host)

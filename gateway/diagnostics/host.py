@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.common.clock import SystemTime, TimeSource
+
+
+def _booted() -> datetime:
+    """Return the time at which this machine was started, by the present clock."""
+    return _now() - timedelta(microseconds=SystemTime().boot_ns() / 1000)
 
 
 def _now() -> datetime:
@@ -24,6 +29,7 @@ class HostView:
     nut: tuple[str, int] = ("127.0.0.1", 3493)
     """Address of Network UPS Tools (IANA: nut)."""
     now: Callable[[], datetime] = _now
+    booted: Callable[[], datetime] = _booted
     clock: TimeSource = field(default_factory=SystemTime)
 
     def node(self, path: str | Path) -> Path:

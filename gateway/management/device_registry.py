@@ -117,7 +117,7 @@ class PositionEntry:
     """Serial number accepted at the position."""
     maintenance: MaintenanceWindow | None = None
     tests: dict[str, DeviceTestEntry] = field(default_factory=dict)
-    """Last commissioning and last proof test, by kind."""
+    """Last test of each kind."""
 
 
 class DeviceRegistry:

@@ -9,7 +9,7 @@ A lost frame cannot be noticed, so the frame that opens a relay is repeated at e
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,8 @@ def frame(relay: int, closed: bool) -> bytes:
 
 class LcusSettings(SerialSettings, TimeRelaySettings, BoardSettings):
     """An LCUS board."""
+
+    reads_relays: ClassVar[bool] = False
 
     model: Literal["lcus"]
     relays: int = Field(description="Number of relays.", ge=1, le=8, examples=[4])

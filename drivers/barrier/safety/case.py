@@ -8,7 +8,7 @@ opened.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from drivers.barrier.board import Board, PulseEnd
+from drivers.barrier.board import Board, BoardSettings, PulseEnd
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
 from drivers.barrier.contacts import InputContact
@@ -85,8 +85,8 @@ class SafetyCase:
     relays: tuple[RelayFault, ...]
     dead_gateway: tuple[str, ...]
     dead_board: tuple[str, ...]
-    relay_check_s: float
-    """Time from the start of a pulse until a relay that stays closed is noticed, in seconds."""
+    relay_check_s: float | None
+    """Time from the start of a pulse until a relay that stays closed is noticed, in seconds; None: never."""
     rests_on_machine: tuple[str, ...]
     """What the gateway cannot prevent, so that the machine's own controller must."""
     to_confirm: tuple[str, ...]
@@ -97,15 +97,22 @@ def build_case(settings: BoardBarrierSettings) -> SafetyCase:
     """Compute the safety argument for one barrier."""
     board = settings.build_board(LinkFactory())
     return SafetyCase(
-        board=settings.board.model if hasattr(settings.board, "model") else type(settings.board).__name__,
+        board=board_name(settings.board),
         wires=tuple(_wire_fault(settings, key, wired) for key, wired in settings.inputs()),
         relays=tuple(_relay_faults(settings)),
         dead_gateway=tuple(_dead_gateway(settings, board)),
         dead_board=tuple(_dead_board(settings, board)),
-        relay_check_s=settings.pulse_s + board.release_timeout_s + OVERDUE_MARGIN_S + settings.poll_s,
+        relay_check_s=settings.pulse_s + board.release_timeout_s + OVERDUE_MARGIN_S + settings.poll_s
+        if settings.board.reads_relays
+        else None,
         rests_on_machine=tuple(_rests_on_machine(settings)),
         to_confirm=tuple(_to_confirm(settings, board)),
     )
+
+
+def board_name(board: BoardSettings) -> str:
+    """Return the model of a board."""
+    return str(getattr(board, "model", type(board).__name__))
 
 
 def name_of(settings: BarrierSettings, key: Key) -> str:
@@ -203,7 +210,7 @@ def _prevented_commands(settings: BarrierSettings, key: Key) -> set[str]:
             return set()
 
 
-def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
+def _relay_faults(settings: BoardBarrierSettings) -> Iterator[RelayFault]:
     texts = {
         "open": "The open contact stays closed: the door opens, and a machine that gives opening priority "
         "stays open.",
@@ -216,7 +223,8 @@ def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
         for name, text in texts.items():
             relay = getattr(door, name)
             if relay is not None:
-                yield RelayFault(("doors", index, name), relay, text, _answers(settings, stuck=relay))
+                seen = relay if settings.board.reads_relays else None
+                yield RelayFault(("doors", index, name), relay, text, _answers(settings, stuck=seen))
 
 
 def _dead_gateway(settings: BoardBarrierSettings, board: Board) -> Iterator[str]:
@@ -256,6 +264,7 @@ def _dead_board(settings: BarrierSettings, board: Board) -> Iterator[str]:
 def _rests_on_machine(settings: BarrierSettings) -> Iterator[str]:
     yield "Force and speed of the door, and stopping for a person: EN 12453 requires it of the machine."
     yield "A person in the way of a door that moves while the gateway or the board is dead."
+    yield "A relay whose contact is welded: a board reports its coils, not its contacts."
     if any(door.presence is not None and door.presence_test is None for door in settings.doors):
         yield (
             "A presence detector that is shorted, covered or reads clear by a fault of its own: no relay of "

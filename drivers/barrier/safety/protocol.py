@@ -40,6 +40,8 @@ class ProtocolKind(StrEnum):
     """Before the first use, and after every change of the configuration: every wire, relay and fault."""
     PROOF_TEST = "proof_test"
     """At intervals: the inputs and functions that protect people."""
+    POWER_ON = "power_on"
+    """After the gateway's machine, the board or the barrier was without power: a short test before use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,57 @@ class ProtocolStep:
 
 def protocol(settings: BoardBarrierSettings, kind: ProtocolKind) -> tuple[ProtocolStep, ...]:
     """Return the steps of a test in order."""
+    if kind is ProtocolKind.POWER_ON:
+        return tuple(_power_on(settings))
     steps = [*_inputs(settings, kind), *_functions(settings, kind)]
     if kind is ProtocolKind.COMMISSIONING:
         steps += _faults(settings)
     return tuple(steps)
+
+
+def _power_on(settings: BarrierSettings) -> Iterator[ProtocolStep]:
+    """Test what a loss of power may have changed: positions, own movements, detectors, stops."""
+    yield ProtocolStep(
+        "at rest",
+        step_text("Look at the barrier and its lane. Compare it with what the gateway shows."),
+        step_text("Nothing moves, the way is clear, and the gateway shows what you see."),
+    )
+    for index, door in enumerate(settings.doors):
+        where = f"{door.name} " if door.name else ""
+        if door.presence is not None:
+            yield ProtocolStep(
+                f"{where}presence operated",
+                step_text("Interrupt the presence detector of the %(door)s door.", door=door.name),
+                step_text("The gateway shows: %(state)s.", state=ACTIVE_WORDS["presence"][0]),
+                (("doors", index, "presence"), True),
+            )
+        yield ProtocolStep(
+            f"{where}open",
+            step_text("Open the %(door)s door from a counter, or with borderpost command.", door=door.name),
+            step_text("Only this door opens, and the gateway shows it as open."),
+            (("doors", index, "open_limit"), True),
+        )
+        if door.close is not None:
+            yield ProtocolStep(
+                f"{where}close refused",
+                step_text(
+                    "Stand in the way of the open %(door)s door, and command it to close.", door=door.name
+                ),
+                step_text("The command is refused, and the door does not move."),
+            )
+        yield ProtocolStep(
+            f"{where}closed",
+            step_text("Close the %(door)s door with its way clear.", door=door.name)
+            if door.close is not None
+            else step_text("Let the %(door)s door close by its own controller.", door=door.name),
+            step_text("Only this door closes, and the gateway shows it as closed."),
+            (("doors", index, "closed_limit"), True),
+        )
+    yield ProtocolStep(
+        "stop switch",
+        step_text("Command a movement, and use the stop switch at the barrier while it moves."),
+        step_text("The barrier stops."),
+    )
 
 
 def _inputs(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[ProtocolStep]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
+from drivers.barrier.board import BoardSettings
 from drivers.barrier.board_settings import BoardBarrierSettings
-from drivers.barrier.safety.case import Answer, SafetyCase, WireFault, build_case, name_of
+from drivers.barrier.safety.case import Answer, SafetyCase, WireFault, board_name, build_case, name_of
+from drivers.links.factory import LinkFactory
 
 ROW, BOARD_X, MACHINE_X = 26, 190, 560
 """Height of a row of the drawing, right edge of the board, left edge of the machine, in pixels."""
@@ -43,15 +45,15 @@ class CasePage:
     def lines(self) -> Iterator[str]:
         """Yield the case as lines for a terminal."""
         case = self.case
-        yield f"Safety case of {self.position} ({self.site}/{self.gateway}), {self.driver} on {case.board}"
+        yield f"Safety case of {self.position} ({self.site}/{self.gateway}), {self.driver}"
+        yield f"Board: {self._boards()}"
         yield f"Configuration {self.settings.fingerprint()}"
         yield from self._section("Cut wires", map(self._wire_line, case.wires))
         relays = (
             f"relay {fault.relay}, {name_of(self.settings, fault.key)}: {fault.text} {_sum_up(fault.answers)}"
             for fault in case.relays
         )
-        noticed = f"It is noticed {case.relay_check_s:g} s after a command."
-        yield from self._section("A relay that stays closed", (*relays, noticed))
+        yield from self._section("A relay that stays closed", (*relays, self._noticed()))
         yield from self._section("Dead gateway", case.dead_gateway)
         yield from self._section("Dead board", case.dead_board)
         yield from self._section("Left to the machine's own controller", case.rests_on_machine)
@@ -97,7 +99,7 @@ class CasePage:
         heading = f"Safety case of {self.position}"
         identity = _table(
             ("Post", "Position", "Driver", "Board", "Configuration", "Printed"),
-            [(f"{self.site} / {self.gateway}", self.position, self.driver, case.board,
+            [(f"{self.site} / {self.gateway}", self.position, self.driver, self._boards(),
               settings.fingerprint(), made)],
         )  # fmt: skip
         parts = [
@@ -108,8 +110,7 @@ class CasePage:
             "own controller and sensors.</p>",
             f"<h2>Wiring</h2>{self._drawing()}",
             f"<h2>A cut wire</h2>{wires}",
-            f"<h2>A relay that stays closed</h2>{relays}"
-            f"<p>It is noticed {case.relay_check_s:g} s after a command.</p>",
+            f"<h2>A relay that stays closed</h2>{relays}<p>{escape(self._noticed())}</p>",
             _list("Dead gateway", case.dead_gateway),
             _list("Dead board or network", case.dead_board),
             _list("Left to the machine's own controller", case.rests_on_machine),
@@ -127,24 +128,56 @@ class CasePage:
         )
 
     def _drawing(self) -> str:
-        settings, rows = self.settings, []
-        for fault in self.case.relays:
-            rows.append((f"relay {fault.relay}", name_of(settings, fault.key), "relay"))
+        settings = self.settings
+        time_relay_s = getattr(settings.board, "time_relay_s", None)
+        timed = "" if time_relay_s is None else f" (by a time relay, {time_relay_s:g} s)"
+        first = [
+            (f"relay {fault.relay}", name_of(settings, fault.key) + timed, "relay")
+            for fault in self.case.relays
+        ]
+        groups = [(settings.board, first)]
+        # Inputs of a second board are numbered after those of the first.
+        own = settings.board.build(LinkFactory()).inputs
+        second: list[tuple[str, str, str]] = []
         for wire in self.case.wires:
-            rows.append((f"input {wire.wired.input}", name_of(settings, wire.key), wire.wired.contact))
-        height = ROW * (len(rows) + 2)
+            number, name = wire.wired.input, name_of(settings, wire.key)
+            if number < own:
+                first.append((f"input {number}", name, wire.wired.contact))
+            else:
+                label = f"input {number}" if not own else f"input {number} (its {number - own})"
+                second.append((label, name, wire.wired.contact))
+        if settings.inputs_from is not None:
+            groups.append((settings.inputs_from, second))
+        height = sum(ROW * (len(group) + 2) for _, group in groups)
         drawn = [
             f'<svg viewBox="0 0 760 {height}" width="100%" role="img" aria-label="Wiring">',
-            _box(10, BOARD_X - 10, height, f"board: {self.case.board}"),
-            _box(MACHINE_X, 190, height, "machine"),
+            _box(MACHINE_X, 190, 0, height, "machine"),
         ]
-        for at, (left, right, kind) in enumerate(rows):
-            drawn.append(_wire(ROW * (at + 2) - 4, left, right, kind))
+        top = 0
+        for board, group in groups:
+            size = ROW * (len(group) + 2)
+            drawn.append(_box(10, BOARD_X - 10, top, size, f"board: {board_name(board)}"))
+            for at, (left, right, kind) in enumerate(group):
+                drawn.append(_wire(top + ROW * (at + 2) - 4, left, right, kind))
+            top += size
         return "".join((*drawn, "</svg>"))
+
+    def _noticed(self) -> str:
+        if (after_s := self.case.relay_check_s) is None:
+            return "It is not noticed, because this board cannot be read: only its time relay ends a pulse."
+        return f"It is noticed {after_s:g} s after a command."
+
+    def _boards(self) -> str:
+        """Return the boards with their addresses, by which a person finds them at the post."""
+        boards = (self.settings.board, self.settings.inputs_from)
+        return "; inputs: ".join(_board_with_address(each) for each in boards if each is not None)
 
 
 def _sum_up(answers: Sequence[Answer]) -> str:
-    """Return the answers in a sentence each."""
+    """Return the answers in a sentence each; in one, if all commands are refused for the same reason."""
+    reasons = {each.refusal for each in answers}
+    if len(answers) > 1 and len(reasons) == 1 and (reason := next(iter(reasons))) is not None:
+        return f"Every command: refused ({reason})"
     return " ".join(
         f"{each.command}: permitted." if each.refusal is None else f"{each.command}: refused ({each.refusal})"
         for each in answers
@@ -161,10 +194,16 @@ def _list(title: str, items: Sequence[str]) -> str:
     return f"<h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
 
 
-def _box(x: int, width: int, height: int, title: str) -> str:
+def _board_with_address(board: BoardSettings) -> str:
+    address = getattr(board, "port", "") or getattr(board, "chip", "")
+    unit = getattr(board, "unit", None)
+    return f"{board_name(board)} at {address}" + ("" if unit is None else f", unit {unit}")
+
+
+def _box(x: int, width: int, y: int, height: int, title: str) -> str:
     return (
-        f'<rect x="{x}" y="1" width="{width}" height="{height - 2}" fill="none" stroke="#000"/>'
-        f'<text x="{x + 8}" y="18" font-weight="bold">{escape(title)}</text>'
+        f'<rect x="{x}" y="{y + 1}" width="{width}" height="{height - 2}" fill="none" stroke="#000"/>'
+        f'<text x="{x + 8}" y="{y + 18}" font-weight="bold">{escape(title)}</text>'
     )
 
 

@@ -1,4 +1,4 @@
-"""Commissioning and proof test of a barrier, as part of its acceptance page."""
+"""Commissioning, proof test and power-on test of a barrier, as part of its acceptance page."""
 
 import asyncio
 from collections.abc import Sequence
@@ -50,6 +50,7 @@ async def protocol_views(config: Path, device: DeviceView, say: Translate) -> li
     titles = {
         ProtocolKind.COMMISSIONING: say("Commissioning"),
         ProtocolKind.PROOF_TEST: say("Proof test"),
+        ProtocolKind.POWER_ON: say("Power-on test"),
     }
     views = []
     for kind, title in titles.items():

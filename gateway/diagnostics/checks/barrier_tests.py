@@ -1,6 +1,6 @@
-"""Checks of a barrier's tests: commissioned as it is configured now, and proof tests at their interval."""
+"""Checks of a barrier's tests: commissioned as it is configured now, proof tests, power-on tests."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +16,12 @@ REMIND_BEFORE = timedelta(days=30)
 
 
 def check_barrier_tests(
-    view: DeviceView, configured: DeviceSettings, now: datetime, config: Path
+    view: DeviceView, configured: DeviceSettings, now: datetime, config: Path, booted: datetime
 ) -> Iterator[Finding]:
-    """Check the dates and results of a barrier's last tests; yields nothing for other devices."""
+    """Check the dates and results of a barrier's last tests; yields nothing for other devices.
+
+    `booted`: time at which this machine was started.
+    """
     settings = configured.settings
     if not isinstance(settings, BarrierSettings):
         return
@@ -36,7 +39,8 @@ def check_barrier_tests(
         )
         return
     assert commissioned is not None
-    last = max(tests.values(), key=lambda test: test.at)
+    yield from _check_power_on(view, tests.values(), config, booted)
+    last = max((test for kind, test in tests.items() if kind != "power_on"), key=lambda test: test.at)
     due = last.at + settings.proof_test_months * MONTH
     how = f"borderpost barrier prooftest {config} {view.position}"
     if not last.passed:
@@ -72,6 +76,33 @@ def check_barrier_tests(
             view.position,
             f"It was commissioned on {commissioned.at:%Y-%m-%d}; its next proof test is due on "
             f"{due:%Y-%m-%d}.",
+        )
+
+
+def _check_power_on(
+    view: DeviceView, tests: Collection[DeviceTestView], config: Path, booted: datetime
+) -> Iterator[Finding]:
+    """Check that some test was passed since this machine was started; the others include a power-on test."""
+    last = max(tests, key=lambda test: test.at)
+    how = f"Test it before it is used: borderpost barrier powertest {config} {view.position}"
+    if last.kind == "power_on" and not last.passed:
+        yield make_finding(
+            "power_on_test_failed",
+            "error",
+            view.position,
+            f"Its power-on test on {last.at:%Y-%m-%d} has failed: it may not protect people.",
+            Action.CALL_SUPPORT,
+            f"Switch the barrier off until it is repaired. {how}",
+        )
+    elif last.at < booted:
+        yield make_finding(
+            "power_on_test_due",
+            "warning",
+            view.position,
+            f"It was not tested since this machine was started on {booted:%Y-%m-%d at %H:%M} UTC: after a "
+            "loss of power, its positions and its detectors may have changed.",
+            Action.CALL_SUPPORT,
+            how,
         )
 
 

@@ -12,7 +12,9 @@ from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.contacts import InputContact
 from drivers.barrier.modbus_barrier import ModbusBarrierSettings
 from drivers.barrier.safety.case import Answer, SafetyCase, build_case
+from drivers.barrier.serial_relay import SerialRelaySettings
 from gateway.cli import app
+from gateway.cli._render.safety_case_page import CasePage
 from gateway.config import load
 
 ROOT = Path(__file__).parents[3]
@@ -151,3 +153,43 @@ def test_fingerprint_changes_with_every_setting() -> None:
     settings = example()
     assert settings.fingerprint() == example().fingerprint()
     assert settings.fingerprint() != settings.model_copy(update={"pulse_s": 0.4}).fingerprint()
+
+
+def test_inputs_are_drawn_at_their_board() -> None:
+    """Relays at a board without inputs: the drawing and the table name both boards, with their addresses."""
+    settings = SerialRelaySettings.model_validate(
+        {
+            "no_emergency_input": True,
+            "board": {"model": "lcus", "port": "/dev/serial/by-id/x", "relays": 4, "time_relay_s": 1.0},
+            "inputs_from": {"model": "waveshare-8", "port": "tcp://192.0.2.9"},
+            "doors": [{"open": 0, "open_limit": 0, "closed_limit": 1}],
+        }
+    )
+    page = CasePage.of("uto-test", "gw-1", BARRIER, "serial-relay", settings)
+    drawing = page.html()[page.html().index("<svg") :]
+    assert "open (by a time relay, 1 s)" in drawing
+    order = ["board: lcus", "relay 0", "board: waveshare-8", "input 0", "input 1"]
+    assert sorted(order, key=drawing.index) == order
+    text = "\n".join(page.lines())
+    assert "lcus at /dev/serial/by-id/x; inputs: waveshare-8 at tcp://192.0.2.9, unit 1" in text
+    assert "It is not noticed, because this board cannot be read" in text
+
+
+def test_inputs_of_two_boards_are_apart() -> None:
+    """Those of the second board are numbered after those of the first, which has some itself."""
+    boom = {"emergency": {"input": 9, "contact": "nc"}, "doors": E_GATE["doors"][:1]}
+    boards = {"board": E_GATE["board"], "inputs_from": {"model": "waveshare-8", "port": "tcp://192.0.2.9"}}
+    settings = ModbusBarrierSettings.model_validate(boom | boards)
+    page = CasePage.of("uto-test", "gw-1", BARRIER, "modbus-barrier", settings).html()
+    drawing = page[page.index("<svg") :]
+    second = drawing.rindex("board: waveshare-8")
+    assert drawing.index("input 2<") < second < drawing.index("input 9 (its 1)")
+
+
+def test_equal_answers_are_one_sentence() -> None:
+    page = CasePage.of(
+        "uto-test", "gw-1", BARRIER, "modbus-barrier", ModbusBarrierSettings.model_validate(E_GATE)
+    )
+    (relay,) = [line for line in page.lines() if "relay 0," in line]
+    assert relay.count("refused") == 1
+    assert "Every command: refused (The inputs are not reliable" in relay

@@ -117,7 +117,12 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
 
 
 @pytest.mark.parametrize(
-    ("command", "kind"), [("commission", ProtocolKind.COMMISSIONING), ("prooftest", ProtocolKind.PROOF_TEST)]
+    ("command", "kind"),
+    [
+        ("commission", ProtocolKind.COMMISSIONING),
+        ("prooftest", ProtocolKind.PROOF_TEST),
+        ("powertest", ProtocolKind.POWER_ON),
+    ],
 )
 async def test_passed_test_is_recorded(terminal: Terminal, command: str, kind: ProtocolKind) -> None:
     ended = await terminal.run(command, "y\n" * 60)

@@ -63,7 +63,7 @@ async def send(client: httpx.AsyncClient, kind: str, wrong: set[int] | None = No
 async def test_page_shows_what_is_missing(client: httpx.AsyncClient, language: str) -> None:
     await log_in(client, "supervisor")
     page = (await client.get(PAGE, headers={"Accept-Language": language})).text
-    assert page.count('action="/devices/lane-1/barrier/test"') == 2
+    assert page.count('action="/devices/lane-1/barrier/test"') == 3
     assert ("usiruhusu watu" if language == "sw" else "do not let people near") in page
     unplug = "Chomoa waya wa" if language == "sw" else "Unplug the wire of"
     assert f"{unplug} closed_limit" in page
@@ -73,7 +73,10 @@ async def test_protocol_is_recorded(client: httpx.AsyncClient, daemon: FakeDaemo
     await log_in(client, "supervisor")
     assert (await send(client, "commissioning")).status_code == 303
     assert (await send(client, "proof_test", {1})).status_code == 303
-    first, second = (operation for _, operation, _ in daemon.operations)
+    assert (await send(client, "power_on")).status_code == 303
+    first, second, third = (operation for _, operation, _ in daemon.operations)
+    assert isinstance(third, RecordTest)
+    assert (third.kind, third.passed) == ("power_on", True)
     assert isinstance(first, RecordTest)
     assert isinstance(second, RecordTest)
     assert (first.kind, first.passed) == ("commissioning", True)
@@ -85,7 +88,7 @@ async def test_protocol_is_recorded(client: httpx.AsyncClient, daemon: FakeDaemo
 async def test_commissioning_is_for_supervisors(client: httpx.AsyncClient) -> None:
     await log_in(client, "technician")
     page = (await client.get(PAGE)).text
-    assert page.count('action="/devices/lane-1/barrier/test"') == 1
+    assert page.count('action="/devices/lane-1/barrier/test"') == 2
     assert "A supervisor records this test." in page
 
 

@@ -16,7 +16,7 @@ from gateway.diagnostics.checks.barrier_tests import check_barrier_tests
 CONFIG = Path(__file__).parents[3] / "config" / "example.toml"
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 BARRIER = "lane-1/barrier"
-MONTH = timedelta(days=30.5)
+MONTH, HOUR = timedelta(days=30.5), timedelta(hours=1)
 
 
 @cache
@@ -38,7 +38,7 @@ def found(*tests: DeviceTestView) -> Finding:
         configuration=configured().settings.fingerprint(),
         tests=tests,
     )
-    (finding,) = check_barrier_tests(view, configured(), NOW, CONFIG)
+    (finding,) = check_barrier_tests(view, configured(), NOW, CONFIG, NOW - 100 * MONTH)
     return finding
 
 
@@ -66,3 +66,34 @@ def test_due_and_failed_tests_are_reported(
     assert (finding.code, finding.severity) == (code, severity)
     if severity != "ok":
         assert "borderpost barrier " in finding.how
+
+
+@pytest.mark.parametrize(
+    ("tests", "code"),
+    [
+        ([("commissioning", MONTH, {})], "power_on_test_due"),
+        ([("commissioning", MONTH, {}), ("power_on", 2 * HOUR, {})], "power_on_test_due"),
+        ([("commissioning", MONTH, {}), ("power_on", HOUR / 2, {})], None),
+        ([("commissioning", MONTH, {}), ("proof_test", HOUR / 2, {})], None),
+        ([("commissioning", HOUR / 2, {})], None),
+        ([("commissioning", MONTH, {}), ("power_on", HOUR / 2, {"passed": False})], "power_on_test_failed"),
+    ],
+)
+def test_power_on_test_is_due_after_a_start(
+    tests: list[tuple[str, timedelta, dict[str, Any]]], code: str | None
+) -> None:
+    view: DeviceView = device(
+        BARRIER,
+        family=Family.BARRIER,
+        configuration=configured().settings.fingerprint(),
+        tests=tuple(last_test(kind, ago, **more) for kind, ago, more in tests),
+    )
+    found = {one.code: one for one in check_barrier_tests(view, configured(), NOW, CONFIG, NOW - HOUR)}
+    assert found.keys() - {"proof_test_due"} == ({code} if code else set())
+    if code:
+        assert "borderpost barrier powertest" in found[code].how
+
+
+def test_power_on_test_is_no_proof_test() -> None:
+    tests = (last_test("commissioning", 20 * MONTH), last_test("power_on", timedelta()))
+    assert (found(*tests).code, found(*tests).severity) == ("proof_test_due", "warning")
