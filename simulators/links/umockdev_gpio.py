@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from support.patience import PATIENCE_S
+
 from simulators.links.umockdev_ioctl import PRELOAD, Caller, IoctlError, NodeSocket
 
 SPARE_NODES = 8
@@ -90,7 +92,7 @@ class GpioChip:
 
     async def until(self, true: Callable[[], object]) -> None:
         """Wait for a change that makes this true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 self.on_change.clear()
                 await self.on_change.wait()

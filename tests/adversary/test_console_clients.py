@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 from support.console.consoles import browser, console_of, log_in, on_socket
 from support.console.fake_daemon import FakeDaemon
+from support.patience import PATIENCE_S
 
 from gateway.console.auth import login_throttle
 from gateway.console.web import server
@@ -76,19 +77,27 @@ async def console(tmp_path: Path) -> AsyncIterator[ConsoleServer]:
         await serving
 
 
+@pytest.fixture
+def endless_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the server wait for the rest of a request longer than the test."""
+    monkeypatch.setattr(server, "REQUEST_TIMEOUT_S", 2 * PATIENCE_S)
+
+
+@pytest.mark.usefixtures("endless_requests")
 async def test_half_sent_logins_close_nothing(console: ConsoleServer) -> None:
     """200 logins without an end from one address leave the socket and the other addresses open."""
     for _ in range(200):
         await console.connect("127.0.0.2", LOGIN)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await console.answers(None)
         assert await console.answers("127.0.0.3")
 
 
+@pytest.mark.usefixtures("endless_requests")
 async def test_many_addresses_leave_socket_open(console: ConsoleServer) -> None:
     for number in range(200):
         await console.connect(f"127.0.0.{2 + number % 100}", LOGIN)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await console.answers(None)
 
 
@@ -96,7 +105,7 @@ async def test_connection_slots_come_back(console: ConsoleServer, monkeypatch: p
     monkeypatch.setattr(server, "REQUEST_TIMEOUT_S", 0.2)
     for _ in range(server.MAX_ADDRESS_CONNECTIONS):
         await console.connect("127.0.0.2", LOGIN)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await console.answers("127.0.0.2"):
             await asyncio.sleep(0.05)
 

@@ -114,7 +114,7 @@ class Post:
             await asyncio.sleep(PAUSE_S)
         await stops
         with contextlib.suppress(TimeoutError):
-            await until(lambda: sent_s.keys() <= self.subscriber.arrived_s.keys(), 10)
+            await until(lambda: sent_s.keys() <= self.subscriber.arrived_s.keys())
         arrived_s = self.subscriber.arrived_s
         times.missing = len(sent_s.keys() - arrived_s.keys())
         times.event_ms = [(arrived_s[n] - at_s) * 1e3 for n, at_s in sent_s.items() if n in arrived_s]

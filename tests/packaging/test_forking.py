@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE_S
 
 TESTS = Path(__file__).parents[1]
 SOME = """
@@ -80,7 +81,7 @@ def run(folder: Path, conftest: str, tests: str) -> subprocess.CompletedProcess[
         str(folder),
     ]
     alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
-    return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 def test_outcomes_reported_after_death(tmp_path: Path) -> None:

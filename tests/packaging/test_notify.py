@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.gateway.gateways import GatewayFixture
 from support.gateway.in_process import InProcessGateway, running_gateway
+from support.patience import PATIENCE_S
 from support.process.dumpable import reads_proc
 
 from gateway.contract.topics import Position
@@ -30,7 +31,7 @@ class Manager:
         self._socket.bind(str(path))
         self._socket.setblocking(False)
 
-    async def hears(self, word: str, within_s: float = 30) -> list[str]:
+    async def hears(self, word: str, within_s: float = PATIENCE_S) -> list[str]:
         """Return the next message with a line that begins so."""
         async with asyncio.timeout(within_s):
             while True:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import serial
+from support.patience import PATIENCE_S
 
 
 class Host:
@@ -17,7 +18,7 @@ class Host:
 
     async def read(self, size: int) -> bytes:
         data = b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(data) < size:
                 data += self.port.read(size - len(data))
                 await asyncio.sleep(0.001)
@@ -26,7 +27,7 @@ class Host:
     async def read_until_gone(self) -> bytes:
         """Read until the line is hung up."""
         data = b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     data += self.port.read(4096)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 from pydantic import ValidationError
+from support.patience import PATIENCE_S
 
 from simulators.errors import SimulatorError
 from simulators.passport.fullpage.page import Page, PageAppearance, draw_page
@@ -212,7 +213,7 @@ async def test_invalid_commands_are_explained(verb: str, arguments: dict[str, An
 async def test_travellers_come_and_go() -> None:
     async with running("document-bridge", every_s=0.02, first_s=0, dwell_s=0.01, copied=1) as (device, _):
         seen = set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(seen) < 3:
                 await device.scanner.wait_until(lambda: device.scanner.page is not None, 5)
                 if device.scanner.page is not None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import structlog
 from sim_host import Host
+from support.patience import PATIENCE_S
 
 from simulators import control, post
 from simulators import subprocesses as members
@@ -43,7 +44,7 @@ class Events:
         return any(seen[:2] == (name, event) and details.items() <= seen[2].items() for seen in self.seen)
 
     async def wait_for(self, name: str, event: str, **details: Any) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not self.has(name, event, **details):
                 await asyncio.sleep(0.005)
 
@@ -103,7 +104,7 @@ async def test_travellers_come_while_host_listens(
 ) -> None:
     assert not [event for event in events.seen if event[1] == "document"]
     host = plug_host(tmp_path / "run" / "two")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not events.has("lane-2/reader", "document", heard=True):
             host.write(b"\x43\x00\x01\x01")  # continuous mode, which switches itself off with every document
             await asyncio.sleep(0.005)
@@ -266,7 +267,7 @@ async def test_second_cancel_while_stopping(post_file: Path, tmp_path: Path, eve
         await asyncio.sleep(0.001)
     with pytest.raises(asyncio.CancelledError):
         await running
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while [event for _, event, _ in events.seen].count("exited") < 2:
             await asyncio.sleep(0.005)
     assert list((tmp_path / "run").iterdir()) == []

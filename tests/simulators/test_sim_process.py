@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from sim_host import Host
+from support.patience import PATIENCE_S
 
 from simulators import process
 from simulators import subprocesses as members
@@ -136,7 +137,7 @@ async def test_hang_up_ends_a_document(
     assert await host.read(5) == b"\x43\x00\x01\x01" + inquire_answer(PASSPORT)[:1]
 
     parent.writer.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert await running == 0
 
 
@@ -153,7 +154,7 @@ def _start(post_file: Path, run_dir: Path) -> subprocess.Popen[str]:
 
 
 def _children(parent: subprocess.Popen[str], run_dir: Path) -> list[psutil.Process]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not all((run_dir / name).exists() for name in ("one", "two")):
         assert parent.poll() is None
         assert time.monotonic() < deadline
@@ -168,7 +169,7 @@ def test_signal_stops_all_within_two_seconds(post_file: Path, tmp_path: Path, nu
         assert len(children) == 2
         stopped_s = time.monotonic()
         parent.send_signal(number)
-        _, output = parent.communicate(timeout=10)
+        _, output = parent.communicate(timeout=PATIENCE_S)
     assert time.monotonic() - stopped_s < 2
     assert parent.returncode == 0
     assert not any(child.is_running() for child in children)
@@ -180,8 +181,8 @@ def test_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         parent.kill()
-        _, alive = psutil.wait_procs(children, timeout=5)
-        parent.communicate(timeout=10)
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
+        parent.communicate(timeout=PATIENCE_S)
     assert not alive
     # They stopped in good order: their ports are gone, only the post's own socket remains.
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["simulators.sock"]
@@ -199,7 +200,7 @@ def test_either_end_of_parent_suffices(tmp_path: Path, left: str) -> None:
             child.terminate()
         else:
             ours.close()
-        assert child.wait(timeout=5) == 0
+        assert child.wait(timeout=PATIENCE_S) == 0
     assert not (tmp_path / "r").is_symlink()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import serial
 from sim_host import Host
+from support.patience import PATIENCE_S
 
 from simulators.links.serial_line import LineError, SerialLine
 
@@ -123,7 +124,7 @@ async def test_host_that_writes_is_configured(tmp_path: Path, plug_host: Callabl
     async with SerialLine.open_at(tmp_path / "reader", settle_s=3600, look_s=0.005) as line:
         host = plug_host(line.path)
         host.write(b"\x00")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await line.wait_for_host()
 
 
@@ -140,7 +141,7 @@ async def test_frame_waits_for_flush(tmp_path: Path, plug_host: Callable[[Path],
     async with SerialLine.open_at(tmp_path / "reader", settle_s=3600, look_s=3600) as line:
         for _ in range(50):
             host = plug_host(line.path)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await line.send(b"early")
             assert await host.read(5) == b"early"
             host.close()
@@ -253,7 +254,7 @@ async def test_blocked_frame_ends_with_its_host(line: SerialLine, host: Host, en
         case _:
             await line.close()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert not await sending
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.workers import PLUGINS
+from support.patience import PATIENCE_S
 from support.process.wall_clock import LIBRARY, WallClock
 
 from simulators.links.serial_line import SerialLine
@@ -245,7 +246,7 @@ class TorturedPost:
             await self.process.wait()
         for wire in self.wires.values():
             await wire.close()
-        await asyncio.wait_for(asyncio.gather(*self._listening, return_exceptions=True), 10)
+        await asyncio.wait_for(asyncio.gather(*self._listening, return_exceptions=True), PATIENCE_S)
         await self.way.close()
         self.local.close()
         self.hq.close()

@@ -11,6 +11,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from support.patience import PATIENCE_S
 
 from gateway.client import ReceivedEvent, Workstation
 from torture.post import GATEWAY, SITE, TorturedPost, boot_s
@@ -168,7 +169,7 @@ async def readers(post: TorturedPost) -> AsyncIterator[tuple[DeskSubscriber, Hea
         desk = DeskSubscriber(workstation)
         tasks = [asyncio.create_task(desk.read()), asyncio.create_task(desk.watch())]
         try:
-            await asyncio.wait_for(workstation.connected_event.wait(), 10)
+            await asyncio.wait_for(workstation.connected_event.wait(), PATIENCE_S)
             yield desk, headquarters
         finally:
             for task in tasks:

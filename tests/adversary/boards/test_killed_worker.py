@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from support.patience import PATIENCE_S
 
 from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
@@ -90,7 +91,7 @@ async def kill_during_pulse(settings: dict[str, Any]) -> float:
         cwd=Path(__file__).parents[3],
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         assert await process.stdout.readline() == b"\n"
         process.send_signal(signal.SIGKILL)
         await process.wait()
@@ -99,7 +100,7 @@ async def kill_during_pulse(settings: dict[str, Any]) -> float:
 
 async def open_until_released(site: BarrierSite, settings: dict[str, Any]) -> None:
     """Open the board again and again, as a worker does, until the contact is open."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while site.log.contacts[-1].closed:
             links = LinkFactory()
             board = ANY_BOARD.validate_python(settings).build(links)

@@ -62,17 +62,17 @@ async def test_rights_mistake_parks_nothing(tmp_path: Path) -> None:
         for n in range(10):
             delivery.submit(event(n, position="lane-1/reader"))
             delivery.submit(event(n, position="lane-2/reader"))
-        await until(lambda: "events_held" in causes(delivery), 60)
-        await until(lambda: delivered(broker, "lane-1") == list(range(10)), 60)
+        await until(lambda: "events_held" in causes(delivery))
+        await until(lambda: delivered(broker, "lane-1") == list(range(10)))
         for n in range(10, 20):
             delivery.submit(event(n, position="lane-1/reader"))
-        await until(lambda: delivered(broker, "lane-1") == list(range(20)), 60)
+        await until(lambda: delivered(broker, "lane-1") == list(range(20)))
         assert delivered(broker, "lane-2") == []
         assert delivery.destination_reports()[0].parked == 0
         assert list(admin.list_parked(tmp_path / "outbox")) == []
 
         denied.clear()
-        await until(lambda: sorted(delivered(broker, "lane-2")) == list(range(10)), 60)
+        await until(lambda: sorted(delivered(broker, "lane-2")) == list(range(10)))
         await until(lambda: delivery.destination_reports()[0].queued == 0)
         assert delivery.destination_reports()[0].parked == 0
         await until(lambda: "events_held" not in causes(delivery))
@@ -86,10 +86,10 @@ async def test_rights_mistake_without_later_event_parks_nothing(tmp_path: Path) 
 
     async with ScriptedBroker(answer) as broker, delivering(broker, tmp_path) as delivery:
         delivery.submit(event(0))
-        await until(lambda: broker.connections >= 10, 60)
+        await until(lambda: broker.connections >= 10)
         assert delivery.destination_reports()[0].parked == 0
         denied.clear()
-        await until(lambda: delivery.destination_reports()[0].queued == 0, 60)
+        await until(lambda: delivery.destination_reports()[0].queued == 0)
         assert delivered(broker, "lane-1") == [0]
 
 
@@ -104,8 +104,8 @@ async def test_poison_event_is_parked_explained_and_sent_again(tmp_path: Path) -
         async with delivering(broker, tmp_path) as delivery:
             for n in range(10):
                 delivery.submit(event(n))
-            await until(lambda: delivery.destination_reports()[0].parked == 1, 60)
-            await until(lambda: delivery.destination_reports()[0].queued == 0, 60)
+            await until(lambda: delivery.destination_reports()[0].parked == 1)
+            await until(lambda: delivery.destination_reports()[0].queued == 0)
             assert sorted(delivered(broker, "lane-1")) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
             await until(lambda: len(list(admin.list_parked(folder))) == 1)
         (parked,) = admin.list_parked(folder)

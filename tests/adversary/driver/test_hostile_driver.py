@@ -154,7 +154,7 @@ async def test_console_refuses_worker(gateway: GatewayFixture) -> None:
     await gateway.wire("lane-1/reader")
     await gateway.start()
     async with gateway.workstation() as desk:
-        await until(lambda: outcome(desk, "lane-1/reader"), 40)
+        await until(lambda: outcome(desk, "lane-1/reader"))
         assert outcome(desk, "lane-1/reader") == "ECONNRESET"
     assert "console_worker_refused" in gateway.log
 

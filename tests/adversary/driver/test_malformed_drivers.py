@@ -10,6 +10,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.workers import PLUGINS, WorkerFixture, worker_fixture
+from support.patience import PATIENCE_S
 from support.process.probes import spawn_probe
 
 from drivers import probe
@@ -150,7 +151,7 @@ async def test_post_runs_with_malformed_drivers(gateway: GatewayFixture) -> None
     gateway.describe("lane-1/reader")
     await gateway.start()
     async with gateway.workstation() as desk:
-        await until(lambda: _state(desk, "lane-1/reader") == "online", 60)
+        await until(lambda: _state(desk, "lane-1/reader") == "online")
         describe_all(gateway, AT_LOAD | AT_RUN)
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGHUP)
@@ -159,7 +160,7 @@ async def test_post_runs_with_malformed_drivers(gateway: GatewayFixture) -> None
         assert _state(desk, "lane-1/reader") == "online"
         await wire.wait_for_host()
         await wire.send(b"say 1\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await anext(aiter(desk))).data["number"] == 1
         assert await gateway.stop() == 0
     assert "forkserver_failed" not in gateway.log
@@ -174,9 +175,9 @@ async def test_post_starts_with_malformed_driver(gateway: GatewayFixture) -> Non
     gateway.describe("lane-1/camera", "not-installed")
     await gateway.start()
     async with gateway.workstation() as desk:
-        await until(lambda: _state(desk, "lane-1/reader") == "online", 60)
+        await until(lambda: _state(desk, "lane-1/reader") == "online")
         for position in ("lane-1/gate", "lane-1/camera"):
-            await until(lambda where=position: _state(desk, where) == "fault", 60)
+            await until(lambda where=position: _state(desk, where) == "fault")
         assert await gateway.stop() == 0
 
 

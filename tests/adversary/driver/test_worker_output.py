@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
@@ -194,5 +195,5 @@ async def test_ended_worker_waits_longer(worker_fixture: WorkerFixture) -> None:
         await worker_fixture.notebook.state(StateCode.ONLINE, BARRIER)
         await wire.wait_for_host()
     await order(wire, FrameType.EVENT, head=event_head(), body='{"number":3}')
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 1)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 from drivers.access.osdp.driver import Osdp
 from drivers.access.osdp.settings import OsdpSettings
 from drivers.links.factory import LinkFactory
@@ -39,7 +41,7 @@ class Opened:
 
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next output of that type; others are skipped."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not isinstance(said := await self.said.get(), kind):
                 pass
             return said
@@ -129,7 +131,7 @@ class SmallReader:
         self.line.call_soon(self.line.send(self.noise + wire))
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 await asyncio.sleep(0.005)
 

@@ -21,6 +21,7 @@ from osdp_fixture import (
 )
 from pydantic import ValidationError
 from support.devices.self_tests import outcomes, run_self_test
+from support.patience import PATIENCE_S
 
 from drivers.access.commands import PulseOutput
 from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, ReaderStatus
@@ -141,7 +142,7 @@ async def test_command_cancelled_in_queue_is_not_begun(tmp_path: Path) -> None:
         await device.until(lambda: device.polls > 3)
         device.mute = True
         seen = device.polls
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while reader.driver.panel.channel.silence_s < 0.15:
                 await asyncio.sleep(0.01)
         asking = asyncio.create_task(pulse(reader))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.patience import PATIENCE_S
 
 from drivers import clock
 from drivers.barrier.commands import OpenBarrier
@@ -82,7 +83,7 @@ class Watched:
             self._news.set()
 
     async def until(self, true: Any) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 self._news.clear()
                 await self._news.wait()

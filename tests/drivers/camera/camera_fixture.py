@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from support.patience import PATIENCE_S
 
 from drivers.clock import boot_ns
 from drivers.command import Invocation
@@ -154,7 +155,7 @@ class CameraFixture:
 
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next output of that type; others are skipped."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not isinstance(said := await self.said.get(), kind):
                 pass
         return said

@@ -18,6 +18,7 @@ from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 from pydantic import ValidationError
 from support.brokers.certificates import Authority
+from support.patience import PATIENCE_S
 
 from drivers.camera.observations import PictureCaptured
 from drivers.camera.rtsp import RtspCamera, RtspCameraSettings, _jpeg
@@ -202,11 +203,11 @@ async def test_session_is_kept_and_ended(algorithm: str, monkeypatch: pytest.Mon
         simulated.access.with_qop = algorithm == "SHA-256"
         async with open_driver(simulated, **USER, no_frame_timeout_s=5.0) as opened:
             simulated.access._nonces.clear()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while methods(simulated).count("GET_PARAMETER") < 4:
                     await opened.capture(timeout_s=10)
                     await opened.next(PictureCaptured)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while "TEARDOWN" not in methods(simulated):
                 await asyncio.sleep(0.01)
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 from pydantic import ValidationError
+from support.patience import PATIENCE_S
 from support.process import in_jail
 
 from drivers.camera.imaging.yuyv import yuyv_to_jpeg
@@ -46,7 +47,7 @@ class Program:
 
     async def read_result(self) -> Any:
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return json.loads(await self.process.stdout.readline())
 
 
@@ -70,7 +71,7 @@ async def program_at(camera: Webcam) -> AsyncIterator[Program]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await process.wait()
 
 

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 from drivers.clock import boot_ns
 from drivers.command import CommandArguments, CommandOutput, Invocation
 from drivers.driver import Identity, Status
@@ -127,7 +129,7 @@ class ScannerFixture:
 
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next output of that kind; others before it are skipped."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 said = await self.said.get()
                 if isinstance(said, kind):

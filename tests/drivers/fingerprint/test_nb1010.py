@@ -12,6 +12,7 @@ import pytest
 from scanner_fixture import ScannerFixture, listened
 from support.devices.fingerprints import print_of
 from support.devices.usb_fixture import UsbipServer
+from support.patience import PATIENCE_S
 from usbip import In, Interface, Out, USBDevice
 
 from drivers.command import CommandFailure, RefusalReason
@@ -122,7 +123,7 @@ async def test_silent_scanner_is_reported() -> None:
 async def test_finger_placement_and_lift_are_detected() -> None:
     async with rig() as nb:
         waiting = asyncio.ensure_future(nb.driver.wait_for_finger())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             nb.scanner.covered = 0x30
             while len(nb.scanner.heard) < 4:
                 await asyncio.sleep(0.01)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
+from support.patience import PATIENCE_S
 from support.process import in_jail
 
 from simulators.fingerprint.usb_scanner import UsbScanner
@@ -45,14 +46,14 @@ class Program:
             yield cls(process)
         finally:
             process.stdin.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await process.communicate()
         assert process.returncode == 0, "libusb has not crashed"
 
     async def told(self, what: str) -> Any:
         """Return the next report of that name; others before it are skipped."""
         assert self._process.stdout
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while line := await self._process.stdout.readline():
                 said = json.loads(line)
                 if what in said:

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
 from serial.tools.list_ports_common import ListPortInfo
+from support.patience import PATIENCE_S
 
 from drivers.links.device_node import MAX_UNINTERRUPTED_S, who_has_open
 from drivers.links.factory import LinkFactory
@@ -235,7 +236,7 @@ async def test_megabyte_to_slow_device_is_sent(tmp_path: Path) -> None:
         links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
         await link.write(b"0123456789abcdef" * 65536)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(got) < 1 << 20:
                 await asyncio.sleep(0.01)
         assert bytes(got) == b"0123456789abcdef" * 65536

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
@@ -56,7 +58,7 @@ class OcrScannerFixture:
         """Return the next observation of that kind; earlier ones are skipped."""
         passed_over: list[object] = []
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     output = await self.output.get()
                     if isinstance(output, kind):

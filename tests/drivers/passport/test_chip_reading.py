@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from support.devices.pcsc_slot import SlotLinkFactory
+from support.patience import PATIENCE_S
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome, redact
@@ -70,8 +71,8 @@ class Counter:
             async for observation in observations:
                 self.output.append(observation)
 
-    async def until(self, kind: type[Any], count: int = 1) -> Any:
-        async with asyncio.timeout(20):
+    async def until(self, kind: type[Any], count: int = 1, within_s: float = PATIENCE_S) -> Any:
+        async with asyncio.timeout(within_s):
             while len(found := [one for one in self.output if isinstance(one, kind)]) < count:
                 assert not self._listening.done(), self._listening.exception()
                 await asyncio.sleep(0.005)
@@ -171,12 +172,12 @@ async def test_next_document_replaces_running_read(tmp_path: Path) -> None:
 
         def hold() -> None:
             asked.set()
-            assert go_on.wait(10)
+            assert go_on.wait(PATIENCE_S)
 
         fixture.slot.place(issued())
         fixture.slot.before_command = hold
         fixture.zones.put_nowait(zone_read())
-        await asyncio.to_thread(asked.wait, 10)
+        await asyncio.to_thread(asked.wait, PATIENCE_S)
         fixture.zones.put_nowait(zone_read(OTHER))
         await asyncio.sleep(0)
         while fixture.zones.qsize():
@@ -197,7 +198,8 @@ async def test_next_document_ends_wait_for_chip(tmp_path: Path) -> None:
         fixture.zones.put_nowait(zone_read())
         await fixture.until(MrzRead)
         fixture.zones.put_nowait(zone_read(CARD))
-        assert (await fixture.until(DocumentRead)).end_reason is TransactionEnd.REPLACED
+        ended = await fixture.until(DocumentRead, within_s=20)  # less than the wait for a chip
+        assert ended.end_reason is TransactionEnd.REPLACED
         fixture.slot.place(Chip.issue(CARD, UTOPIA))
         second = await fixture.until(DocumentRead, 2)
     assert second.chip is not None
@@ -225,7 +227,8 @@ async def test_lost_reader_still_gives_result(tmp_path: Path) -> None:
         fixture.zones.put_nowait(zone_read())
         await fixture.until(MrzRead)
         fixture.zones.put_nowait(LinkError(Cause.UNPLUGGED, "gone", Action.REPLUG))
-        assert (await fixture.until(DocumentRead)).end_reason is TransactionEnd.READER_LOST
+        ended = await fixture.until(DocumentRead, within_s=20)  # less than the wait for a chip
+        assert ended.end_reason is TransactionEnd.READER_LOST
         await fixture.failed()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.patience import PATIENCE_S
 
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
@@ -54,7 +55,7 @@ class Reader:
                 self.output.put_nowait(error)
 
     async def next(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.output.get()
 
     async def reads_on(self) -> None:

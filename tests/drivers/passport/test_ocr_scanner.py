@@ -18,6 +18,7 @@ from ocr_fixture import (
     plugged,
     settings_of,
 )
+from support.patience import PATIENCE_S
 from support.process.rounds import in_round
 
 from drivers.links.factory import LinkFactory
@@ -112,7 +113,7 @@ async def test_garbage_around_frame_is_ignored(model: str, tmp_path: Path) -> No
             sent = noise.randbytes(noise.randrange(1, 60))
             with in_round(number, f"noise {sent!r}"):
                 await scanner.wire.send(sent)
-                assert await scanner.wire.wait_drained(within_s=10)
+                assert await scanner.wire.wait_drained(within_s=PATIENCE_S)
                 await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
                 await scanner.show(PASSPORT)
                 assert (await scanner.next(DocumentRead)).lines == PASSPORT

@@ -16,6 +16,7 @@ import typer
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 from support.process.command_lines import Borderpost
 from support.process.demos import one_reader
 
@@ -34,7 +35,9 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-def borderpost(*arguments: object, timeout_s: float = 40, **environment: str) -> CompletedProcess[str]:
+def borderpost(
+    *arguments: object, timeout_s: float = PATIENCE_S, **environment: str
+) -> CompletedProcess[str]:
     return Borderpost(*arguments, COLUMNS="160", **environment).ended(timeout_s)
 
 
@@ -165,7 +168,7 @@ async def test_devices_and_watch_show_workstation_view(gateway: GatewayFixture, 
     seen = ""
     try:
         await wire.wait_for_host()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while "ERIKSSON" not in seen:
                 assert watching.stdout is not None
                 seen += (await watching.stdout.readline()).decode()
@@ -199,7 +202,7 @@ async def test_outbox_commands(gateway: GatewayFixture) -> None:
     async def outbox(*arguments: object) -> CompletedProcess[str]:
         return await asyncio.to_thread(borderpost, "outbox", *arguments)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len((await outbox("export", gateway.config)).stdout.splitlines()) < 3:
             await asyncio.sleep(0.1)
     exported = (await outbox("export", gateway.config)).stdout
@@ -240,7 +243,7 @@ async def test_run_starts_daemon_and_simulate_starts_post(gateway: GatewayFixtur
         BORDERPOST, *("run", gateway.config), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with gateway.workstation("lane-1/reader") as workstation, asyncio.timeout(30):
+        async with gateway.workstation("lane-1/reader") as workstation, asyncio.timeout(PATIENCE_S):
             async for received in workstation:
                 assert received.is_simulated
                 break

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Chunk, Recording
@@ -56,7 +57,7 @@ async def test_recording_replays_same_events(
     await nothing_is_recorded(gateway.config, tmp_path / "mine.rec")
     command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "2")
     async with gateway.workstation() as workstation:
-        await asyncio.wait_for(workstation.connected_event.wait(), 10)
+        await asyncio.wait_for(workstation.connected_event.wait(), PATIENCE_S)
         recording = asyncio.create_task(borderpost(*command))
         seen: list[Any] = []
         while not recording.done():
@@ -134,7 +135,7 @@ def test_link_type_of_each_device() -> None:
 
 async def next_read(workstation: Workstation) -> Any:
     """Return the next document; the operation of recording is an event too."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in workstation:
             event = json.loads(received.envelope.model_dump_json())
             if event["type"] == "bgw.document.read.v1":

@@ -10,6 +10,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
 from support.gateway.replaying import ROOT, expected
+from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Recording
@@ -125,7 +126,7 @@ async def test_replay_as_device_of_gateway(gateway: GatewayFixture) -> None:
         await gateway.start()
         command = ("replay", READER, gateway.config, "--position", "lane-1/reader", "--pause", "0.3")
         code, said = await asyncio.to_thread(run, *command)
-        read = await asyncio.wait_for(anext(aiter(workstation)), 10)
+        read = await asyncio.wait_for(anext(aiter(workstation)), PATIENCE_S)
 
     assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: replay complete")
     assert read.envelope.provenance == "replayed"

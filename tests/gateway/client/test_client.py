@@ -109,7 +109,7 @@ def workstation_at(broker: Mosquitto, **more: Any) -> Workstation:
 
 async def first(workstation: Workstation, count: int = 1) -> list[ReceivedEvent]:
     found: list[ReceivedEvent] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in workstation:
             found.append(received)
             if len(found) == count:
@@ -328,7 +328,7 @@ async def test_last_value_removed_while_away_is_gone(mosquitto: Mosquitto, publi
         mosquitto.kill()  # which loses all retained messages
         await until(lambda: not workstation.connected_event.is_set())
         mosquitto.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await workstation.connected_event.wait()
         assert workstation.last_value("lane-1/reader", "barrier.state") is None
 
@@ -337,12 +337,12 @@ async def test_workstation_survives_broker_restarts(mosquitto: Mosquitto) -> Non
     mosquitto.stop()
     async with workstation_at(mosquitto) as workstation:
         mosquitto.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await workstation.connected_event.wait()
         mosquitto.kill()
         await until(lambda: not workstation.connected_event.is_set())
         mosquitto.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await workstation.connected_event.wait()
 
 
@@ -365,7 +365,7 @@ async def test_the_example_of_the_readme_runs(
     running = asyncio.create_task(examples()["counter"]("127.0.0.1", gateway.broker.port))
     shown = ""
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while "ERIKSSON" not in shown:
                 await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
                 await asyncio.sleep(0.05)
@@ -386,7 +386,7 @@ async def test_readme_command_runs(gateway: GatewayFixture, capsys: pytest.Captu
     gate = examples()["gate"]
     async with gateway.workstation() as workstation:
         await until(lambda: workstation.status("lane-1/barrier").is_online)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while b"look lane-1 " not in wire.received_bytes:  # a busy machine may not connect in time
                 await gate("127.0.0.1", gateway.broker.port)
     capsys.readouterr()

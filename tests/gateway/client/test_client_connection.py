@@ -12,6 +12,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
+from support.patience import PATIENCE_S
 
 from gateway.client.connection import Connection
 
@@ -49,7 +50,7 @@ class RepeatedClient:
         self.taken.put_nowait(message.payload)
 
     async def next(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.taken.get()
 
 
@@ -102,7 +103,7 @@ async def test_connection_that_cannot_close_is_cut(mosquitto: Mosquitto) -> None
     await closed(wire, within_s=3)  # the kernel would close it after five
 
 
-async def closed(wire: Any, within_s: float = 10) -> None:
+async def closed(wire: Any, within_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(within_s):
         while wire.fileno() >= 0:
             await asyncio.sleep(0.01)
@@ -115,7 +116,7 @@ async def test_cancelled_connect_leaves_no_socket(mosquitto: Mosquitto, called_o
 
     class Held(Connection):
         def _client_connect(self) -> None:
-            may_go.wait(10)
+            may_go.wait(PATIENCE_S)
             super()._client_connect()
 
         def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:

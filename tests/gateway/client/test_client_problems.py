@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.brokers.mosquitto import Mosquitto, free_port
 from support.gateway.post_files import gateway_section
+from support.patience import PATIENCE_S
 from support.process.command_lines import Borderpost
 
 from gateway.client import CommandNotSent, ConnectionProblem, Workstation
@@ -34,10 +35,10 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def problem_of(host: str, port: int, within_s: float = 20, **more: str) -> ConnectionProblem:
+async def problem_of(host: str, port: int, **more: str) -> ConnectionProblem:
     met: asyncio.Queue[ConnectionProblem] = asyncio.Queue()
     async with Workstation(host, port, site="uto-test", on_problem=met.put_nowait, **more) as workstation:  # type: ignore[arg-type]
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(PATIENCE_S):
             problem = await met.get()
         assert workstation.problem == problem
     return problem
@@ -94,7 +95,7 @@ async def test_logged_once() -> None:
     """Without `on_problem` it is one warning, however many attempts follow."""
     port = free_port()
     with capture_logs() as logged:
-        async with Workstation("127.0.0.1", port, site="uto-test"), asyncio.timeout(20):
+        async with Workstation("127.0.0.1", port, site="uto-test"), asyncio.timeout(PATIENCE_S):
             while not logged:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(1.5)  # two further tries, 0.5 s and 1 s later
@@ -107,7 +108,7 @@ async def test_problem_ends(mosquitto: Mosquitto) -> None:
     async with Workstation(
         "127.0.0.1", mosquitto.port, site="uto-test", on_problem=lambda _: None
     ) as workstation:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while workstation.problem is None:
                 await asyncio.sleep(0.01)
             mosquitto.start()
@@ -128,7 +129,7 @@ async def test_hangup_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with Workstation("127.0.0.1", port, site="uto-test"), asyncio.timeout(20):
+        async with Workstation("127.0.0.1", port, site="uto-test"), asyncio.timeout(PATIENCE_S):
             await accepted.wait()
         for writer in writers:
             writer.transport.abort()
@@ -167,7 +168,7 @@ async def test_watch_says_why(tmp_path: Path) -> None:
     )
     assert watching.stderr is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             said = (await watching.stderr.readline()) + (await watching.stderr.readline())
     finally:
         watching.send_signal(2)

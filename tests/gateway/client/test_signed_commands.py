@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.gateway.signing_stations import SigningStation
+from support.patience import PATIENCE_S
 
 from gateway.client import CommandUnanswered
 from gateway.client.commands import CommandSender
@@ -80,7 +81,7 @@ async def test_number_of_a_changed_copy_is_ignored() -> None:
     with pytest.raises(CommandUnanswered):
         await desk.ask()
     desk.answering = lambda topic, body, jws: [answer_to(body, request_digest(topic, body, jws))]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await desk.ask()
 
     assert json.loads(desk.sent[-1][1])["command_seq"] < MAX_COMMAND_SEQ

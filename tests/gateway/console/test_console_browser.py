@@ -24,6 +24,7 @@ from support.console.browsers import (
     wait_until_present,
 )
 from support.console.consoles import PASSWORD
+from support.patience import PATIENCE_S
 
 from simulators.travellers import TravellerGenerator
 
@@ -265,7 +266,7 @@ async def check_no_personal_data(at: BrowserFixture, page: Page) -> None:
         f"/updates/device/{READER}": 2,
         "/updates/barriers": 1,
     }
-    async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=PATIENCE_S) as client:
         for path in [
             *PAGES,
             f"/devices/{READER}",

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from support.console.fake_daemon import AT, FakeDaemon, device
+from support.patience import PATIENCE_S
 
 from gateway.api.models import EventView, LiveUpdate, PostView
 from gateway.api.operations import RpcError
@@ -81,7 +82,7 @@ async def test_missed_events_are_loaded_once() -> None:
 async def test_pages_end_with_daemon_and_recover() -> None:
     daemon = FakeDaemon()
     live_state = LiveState(daemon)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async with live_state.subscribe() as updates:
             daemon.updates.put_nowait(None)
             assert [each async for each in updates] == []

@@ -16,6 +16,7 @@ from support.brokers.mosquitto import Mosquitto, free_port
 from support.console.consoles import log_in, users
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from gateway.api.models import EventView, LiveUpdate
@@ -36,7 +37,9 @@ def mosquitto() -> Iterator[Mosquitto]:
 @pytest.fixture
 async def on_socket(gateway: GatewayFixture) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(uds=str(gateway.folder / "state" / "console.sock"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", timeout=PATIENCE_S
+    ) as client:
         yield client
 
 
@@ -49,7 +52,7 @@ def consoles(gateway: GatewayFixture) -> list[int]:
 
 async def again(client: httpx.AsyncClient, path: str) -> httpx.Response:
     """Repeat a request until there is a response: a crashed console is not replaced at once."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with contextlib.suppress(httpx.TransportError):
                 return await client.get(path)
@@ -91,7 +94,7 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
     async with on_socket.stream("GET", "/api/v1/live") as updates:
         lines = updates.aiter_lines()
         assert await anext(lines) == ": listening"
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             reading = group.create_task(first_event(lines))
             while not reading.done():  # events before the subscription are not updates
                 await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
@@ -102,7 +105,7 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
 
     # Over the network: TLS, and a login.
     browser = httpx.AsyncClient(
-        verify=authority.context(None), base_url=f"https://127.0.0.1:{port}", timeout=30
+        verify=authority.context(None), base_url=f"https://127.0.0.1:{port}", timeout=PATIENCE_S
     )
     async with browser:
         assert (await browser.get("/api/v1/post")).status_code == 401

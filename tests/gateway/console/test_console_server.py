@@ -12,6 +12,7 @@ import pytest
 import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from support.patience import PATIENCE_S
 
 from drivers.installation import how_to_mend
 from gateway.common import log
@@ -64,7 +65,7 @@ async def test_connection_has_user_and_timeout(
     running = asyncio.create_task(serve(0.2))
     assert (await asked(path, "/")).endswith(f"\r\n\r\n{os.geteuid()}".encode())
     reader, writer = await asyncio.open_unix_connection(path)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await reader.read() == b"", "it was cut off"
         writer.close()
         await writer.wait_closed()
@@ -73,7 +74,7 @@ async def test_connection_has_user_and_timeout(
 
 async def test_late_client_waits_for_next_process(place: tuple[Path, Serve]) -> None:
     path, serve = place
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await serve(0.05)
         asking = asyncio.create_task(asked(path, "/"))
         await asyncio.sleep(0)

@@ -17,6 +17,7 @@ from support.brokers.stations import StationClient
 from support.gateway.barriers import describe, site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.station_roles import BARRIER, permit_commands, session_of, station_at, worker_of
+from support.patience import PATIENCE_S
 
 from drivers.barrier.commands import MoveResult
 from gateway.client import CommandError, CommandRejected, CommandResult, Workstation
@@ -47,7 +48,7 @@ async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
 async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDecided]:
     """Return the next audit records, up to all of these reasons."""
     found: list[CommandDecided] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
             if isinstance(received.data, CommandDecided):
                 found.append(received.data)
@@ -70,7 +71,7 @@ async def moved(desk: Workstation, verb: str, **more: Any) -> CommandResult[Move
 async def polled(site: ModbusSite, times: int = 5) -> None:
     """Wait until the board's inputs have been read `times` times."""
     mark = len(site.log)
-    await site.log.until(lambda: len(site.log.after(mark).requests) >= times, within_s=20)
+    await site.log.until(lambda: len(site.log.after(mark).requests) >= times, within_s=PATIENCE_S)
 
 
 async def test_killed_gateway_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
@@ -173,7 +174,7 @@ async def test_claim_excludes_others_until_stolen(gateway: GatewayFixture, site:
                 "relay 2 on for 0.5 s",
             ]
             async with chief.claim(BARRIER, steal="Counter 1 is unattended."):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     await claim.lost_event.wait()
                 with pytest.raises(CommandRejected):
                     await one.command(BARRIER, "close")

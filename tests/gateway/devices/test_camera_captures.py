@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
 from drivers.camera.observations import SceneCaptured
 from gateway.client import CommandError, ReceivedEvent, Workstation
@@ -191,7 +192,7 @@ class Counter:
             except CommandError:  # while it stalls or is away; only delivered pictures count
                 self.failed += 1
                 continue
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 received = await event
             with Image.open(io.BytesIO(received.images["picture"])) as image:
                 assert FrameStamp.read(image).at_ms >= asked_ms, "made after its request, and whole"
@@ -216,7 +217,7 @@ async def test_no_picture_is_old_or_torn_under_faults(gateway: GatewayFixture) -
         gateway.write()
         await gateway.start()
         desk = await stack.enter_async_context(gateway.workstation(*cameras, station="counter"))
-        await until(lambda: all(desk.status(position).is_online for position in cameras), 40)
+        await until(lambda: all(desk.status(position).is_online for position in cameras))
         counter = Counter(desk)
         listening = asyncio.create_task(counter.listen())
         try:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
 from drivers.camera.commands import TakePicture, TakePictureResult
 from drivers.camera.observations import PlateRead, SceneCaptured
@@ -73,7 +74,7 @@ async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
 
 
 async def next_of(desk: Workstation, kind: type[object]) -> ReceivedEvent:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
             if isinstance(received.data, kind):
                 return received
@@ -219,7 +220,7 @@ async def test_preview_is_for_the_claim_only(gateway: GatewayFixture) -> None:
             await until(lambda: eye.sensor.exposure_count > taken + 2)
         # The workstation is disconnected, its claim has not ended: nothing is subscribed, so nothing is
         # taken.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while taken != eye.sensor.exposure_count:
                 taken = eye.sensor.exposure_count
                 await asyncio.sleep(0.5)

@@ -12,6 +12,7 @@ from PIL import Image
 from support.brokers.mosquitto import Mosquitto
 from support.devices.fingerprint_scanners import FINGER, usb_scanner
 from support.gateway.gateways import DEVICE, GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
 from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult
@@ -81,7 +82,7 @@ async def counter(gateway: GatewayFixture) -> AsyncIterator[Workstation]:
 async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
     """Every event of a finger, up to the first of that kind."""
     found: list[ReceivedEvent] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
             if received.envelope.type.startswith("bgw.finger."):
                 found.append(received)

@@ -10,6 +10,7 @@ import aiomqtt
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
 from drivers.observation import Outcome
@@ -65,7 +66,7 @@ def reader() -> PageReader:
 
 
 async def online(workstation: Workstation) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for item in workstation.events_and_status():
             if isinstance(item, DeviceStatus) and item.is_online:
                 return
@@ -74,7 +75,7 @@ async def online(workstation: Workstation) -> None:
 async def events_until(workstation: Workstation, last: type[object]) -> list[ReceivedEvent]:
     """Return all events up to the first of that kind."""
     found: list[ReceivedEvent] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in workstation:
             found.append(received)
             if isinstance(received.data, last):

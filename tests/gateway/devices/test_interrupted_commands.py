@@ -72,7 +72,7 @@ async def test_killed_gateway_records_unknown_outcome(gateway: GatewayFixture) -
             await gateway.stop(signal.SIGKILL)
             assert audited(gateway, "command.ended", cmd_id) == []
             await gateway.start()
-            await until(lambda: audited(gateway, "command.ended", cmd_id), 40)
+            await until(lambda: audited(gateway, "command.ended", cmd_id))
     (decided,) = audited(gateway, "command.decided", cmd_id)
     (ended,) = audited(gateway, "command.ended", cmd_id)
     assert (ended["data"]["state"], ended["data"]["reason"]) == ("failed", "gateway_lost")

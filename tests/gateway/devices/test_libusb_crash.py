@@ -8,6 +8,7 @@ import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
+from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
 from drivers.links.link import Cause
@@ -33,7 +34,7 @@ class Diary:
     numbers: dict[str, list[int]] = field(default_factory=lambda: {NEIGHBOUR: [], CRASHING: []})
 
     async def until(self, enough: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             async for item in self.desk.events_and_status():
                 match item:
                     case ReceivedEvent():

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.patience import PATIENCE_S
 from support.process.dumpable import reads_proc
 
 from drivers.command import Invocation
@@ -108,7 +109,7 @@ class Counter:
     async def back(self) -> None:
         """Put the plug in, and capture as soon as that can be done."""
         self.scanner.replug()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (await self.capture()).state is not CommandState.DONE:
                 await asyncio.sleep(0.01)
         self.worker_fixture.notebook.states.clear()
@@ -176,7 +177,7 @@ async def test_online_again_after_unplugging_at_any_transfer(counter: Counter, m
         if chance.random() < 0.25:  # once more, while it is being opened
             counter.scanner.inject_scanner_fault(UnplugAt(transfer=chance.randint(1, counter.opening)))
             counter.scanner.replug()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while counter.scanner.is_plugged:
                     await asyncio.sleep(0.005)
         await counter.back()

@@ -16,6 +16,7 @@ from support.brokers.certificates import Authority
 from support.brokers.mosquitto import Mosquitto
 from support.devices.fingerprint_scanners import FINGER, usb_scanner
 from support.gateway.gateways import DEVICE, GatewayFixture, until
+from support.patience import PATIENCE_S
 from support.process.wall_clock import WallClock
 from torture.post import Disk
 from typer.testing import CliRunner
@@ -32,7 +33,6 @@ from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import TravellerGenerator
 from simulators.usb.usbip_bus import UsbIpBus
 
-PATIENCE_S = 40
 PASSPORT = ERIKSSON_LINES["TD3"]
 PRIVILEGES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-sys_admin")
 """Without these capabilities, root is refused what other users are."""
@@ -106,7 +106,9 @@ class Site(GatewayFixture):
     async def get(self, path: str) -> httpx.Response:
         """Return the console's response."""
         way = httpx.AsyncHTTPTransport(uds=str(self.folder / "state/console.sock"))
-        async with httpx.AsyncClient(transport=way, base_url="http://localhost", timeout=30) as console:
+        async with httpx.AsyncClient(
+            transport=way, base_url="http://localhost", timeout=PATIENCE_S
+        ) as console:
             answer = await console.get(path)
             assert answer.status_code == 200, answer.text
             return answer

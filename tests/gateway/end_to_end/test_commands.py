@@ -22,6 +22,7 @@ from support.gateway.station_roles import (
     station_at,
     worker_of,
 )
+from support.patience import PATIENCE_S
 from support.plugins.scripted_drivers import Called, Open, Opened
 from torture.post import TcpProxy
 
@@ -62,7 +63,7 @@ async def wire(gateway: GatewayFixture) -> SerialLine:
 async def records(desk: Workstation, count: int) -> list[Any]:
     """Return the next records."""
     found: list[Any] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
             if isinstance(received.data, CommandDecided | CommandEnded | ClaimChanged):
                 found.append(received.data)
@@ -80,7 +81,7 @@ def started_commands(wire: SerialLine, verb: str) -> list[str]:
 async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list[str]:
     """Return the same, once a command that is sent now has reached the driver too."""
     async with station_at(gateway, "chief") as desk:
-        last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
+        last = await desk.command(BARRIER, "look", done=Called, timeout_s=PATIENCE_S)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
     return started_commands(wire, verb)
 
@@ -105,7 +106,7 @@ async def test_command_done_answered_recorded(gateway: GatewayFixture, wire: Ser
         assert done.result == Opened(width_cm=30)
         assert done.transaction == "t-1"
         events: list[ReceivedEvent] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             async for received in desk:
                 events.append(received)
                 if len(events) == 3:
@@ -245,7 +246,7 @@ async def test_command_sent_while_disconnected_is_lost(gateway: GatewayFixture, 
             missed = [station.send("stop", session) for _ in range(20)]
             await station.acknowledged(20)
             way.restore()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     with contextlib.suppress(CommandUnanswered, CommandNotSent):
                         await desk.command(BARRIER, "look", timeout_s=1)
@@ -265,7 +266,7 @@ async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: Seri
             gateway.broker.start()
             await desk.connected_event.wait()
             await until(lambda: desk.status(BARRIER).claim is not None)
-            done = await desk.command(BARRIER, "stop", timeout_s=20)
+            done = await desk.command(BARRIER, "stop", timeout_s=PATIENCE_S)
         assert await all_told(gateway, wire, "stop") == [done.cmd_id]
 
 
@@ -367,7 +368,7 @@ async def test_stop_revokes_claims_and_answers(gateway: GatewayFixture, wire: Se
             await asking
         assert failed.value.reason == CommandReason.STOPPING
     async with gateway.workstation() as late:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             async for item in late.events_and_status():
                 if isinstance(item, DeviceStatus):
                     break

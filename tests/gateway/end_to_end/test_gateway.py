@@ -16,6 +16,7 @@ from cloudevents.v1.http import CloudEvent
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 from support.process.wall_clock import WallClock
 
 from drivers.driver import StateCode
@@ -38,7 +39,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 async def event(desk: Workstation) -> ReceivedEvent:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
             return received
     raise AssertionError
@@ -46,7 +47,7 @@ async def event(desk: Workstation) -> ReceivedEvent:
 
 async def events(desk: Workstation, count: int) -> list[ReceivedEvent]:
     found: list[ReceivedEvent] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
             found.append(received)
             if len(found) == count:
@@ -59,7 +60,7 @@ async def online(desk: Workstation, position: str) -> DeviceStatus:
 
 
 async def condition(desk: Workstation, position: str, wanted: StateCode) -> DeviceStatus:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for item in desk.events_and_status():
             if (
                 isinstance(item, DeviceStatus)
@@ -117,7 +118,7 @@ async def test_outside_subscriber(gateway: GatewayFixture) -> None:
         await wire.wait_for_host()
         await wire.send(FRAMES["text"](PASSPORT))
         seen: dict[str, list[str]] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not any("/evt/" in topic for topic in seen):
                 assert watching.stdout is not None
                 retained, media_type, topic, rest = (await watching.stdout.readline()).decode().split(" ", 3)
@@ -355,7 +356,7 @@ async def test_state_directory_is_exclusive(gateway: GatewayFixture) -> None:
     first = gateway.process
     await gateway.start()
     assert gateway.process is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert await gateway.process.wait() == 75
     assert "Another gateway runs" in gateway.log
     gateway.process = first
@@ -379,7 +380,7 @@ async def test_production_refuses_simulator_port(gateway: GatewayFixture) -> Non
     gateway.describe("lane-1/reader")
     await gateway.start()
     assert gateway.process is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert await gateway.process.wait() == 78
     assert "a production post refuses a simulated device" in gateway.log
     assert not (gateway.folder / "state").exists()
@@ -442,7 +443,7 @@ async def test_clock_step_keeps_order_and_expiry(
         assert after.envelope.seq == before.envelope.seq + 1
         assert after.envelope.id > before.envelope.id
         assert int(after.envelope.monons) > int(before.envelope.monons)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             message = await anext(aiter(plain.messages))
         record = json.loads(message.payload)
         assert abs(record["data"]["step_ms"] + 86_400_000) < 60_000

@@ -13,6 +13,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.post_files import gateway_section
+from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from drivers.links import device_node as emulated
@@ -82,7 +83,7 @@ async def test_running_simulators_are_refused(gateway: GatewayFixture) -> None:
                 return {position: state.cause if state else None for position, state in states.items()}
 
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_S):
                     while set(causes().values()) != {"simulated"}:
                         await asyncio.sleep(0.05)
             assert causes() == dict.fromkeys(refused, "simulated")

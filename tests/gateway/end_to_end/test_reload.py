@@ -9,6 +9,7 @@ import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
 __all__ = ["gateway"]
 
@@ -47,7 +48,7 @@ async def test_worker_started_during_reload_loses_nothing(gateway: GatewayFixtur
         gateway.broker.resume()
         found: list[int] = []
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 async for received in desk:
                     found.append(received.data["number"])
                     if len(found) == 20:

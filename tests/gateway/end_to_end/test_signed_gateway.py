@@ -13,6 +13,7 @@ from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.signing_stations import SigningStation
 from support.gateway.station_roles import BARRIER, COMMAND_SETTINGS, ROLES, permit_commands, station_at
+from support.patience import PATIENCE_S
 
 from gateway.audit.breach_report import build_report
 from gateway.audit.hash_chain import AUDIT_FILE, CHAIN_HEAD_FILE, ChainHead, parse_line, read_lines
@@ -49,7 +50,7 @@ async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.C
             READER, verify={"uto-test/gw-1": [public]}, on_rejected=refused.append, station="lane-1"
         ) as desk,
         aiomqtt.Client("127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as forger,
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE_S),
     ):
         await desk.connected_event.wait()
         watching = asyncio.create_task(

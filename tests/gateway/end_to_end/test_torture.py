@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE_S
 from support.process.wall_clock import LIBRARY, WallClock
 from torture import schedule
 from torture.chaos import FaultInjector, SentEvent, Snapshot
@@ -60,7 +61,7 @@ async def test_late_flush_loses_no_line(tmp_path: Path) -> None:
         sending = asyncio.create_task(line.send(b"say 1\n"))
         await asyncio.sleep(0.3)  # a busy machine is at work between open(2) and tcflush(3)
         termios.tcflush(host, termios.TCIFLUSH)
-        assert await asyncio.wait_for(sending, 10)
+        assert await asyncio.wait_for(sending, PATIENCE_S)
         assert os.read(host, 100) == b"say 1\n"
     finally:
         os.close(host)

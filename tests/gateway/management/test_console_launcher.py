@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE_S
 
 from gateway.management.console_launcher import SOCKET, ConsoleLauncher
 
@@ -67,7 +68,7 @@ async def say(word: str, *, path: Path | None = None, port: int = 0) -> str:
     else:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(word.encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         answer = await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -89,7 +90,7 @@ async def test_client_starts_console_that_ends_again(tmp_path: Path) -> None:
         assert children() == before
         assert await say("hello", path=deep / SOCKET) == f"hello {deep / 'post.toml'}"
         assert await say("again", port=port) == f"again {deep / 'post.toml'}"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while children() != before:
                 await asyncio.sleep(0.01)
         staying = asyncio.create_task(say("stay", path=deep / SOCKET))

@@ -20,6 +20,7 @@ from support.gateway.in_process import (
     plugins,
     running_gateway,
 )
+from support.patience import PATIENCE_S
 
 from drivers.self_test import SelfTestLevel
 from gateway.api.models import DeviceView, LiveUpdate, TraceItem
@@ -97,7 +98,7 @@ async def test_view_and_updates_of_post(running: InProcessGateway) -> None:
         running.fixture.workstation() as counter,
         asyncio.TaskGroup() as tasks,
         aclosing(running.client.subscribe()) as live,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE_S),
     ):
         await until(lambda: counter.status(READER).is_online)  # otherwise events have no subscriber
         listening = tasks.create_task(take(live, news, lambda each: each.event is not None))
@@ -148,14 +149,14 @@ class Officer:
 
     async def heard(self, number: int) -> list[int]:
         """Return all numbers received up to that one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while number not in self.numbers:
                 await self._take()
         return self.numbers
 
     async def on_record(self, order: str) -> tuple[str, str, str]:
         """Return user, operation and detail of its record."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not any(act[1] == order for act in self.acts):
                 await self._take()
         return next(act for act in self.acts if act[1] == order)
@@ -338,7 +339,7 @@ async def test_trace_shows_bytes_only_when_revealed(tmp_path: Path, mosquitto: M
             async def seen(trace: AsyncGenerator[TraceItem | None]) -> list[TraceItem]:
                 """Return the trace of one frame, sent when the trace has started."""
                 items: list[TraceItem] = []
-                async with aclosing(trace), asyncio.timeout(20):
+                async with aclosing(trace), asyncio.timeout(PATIENCE_S):
                     assert await anext(trace) is None
                     await line.send(sent)
                     while sum(item.size for item in items) < len(sent):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
@@ -55,7 +56,7 @@ async def test_unreachable_node_replaces_worker_slowly(worker_fixture: WorkerFix
         pid = device.pid
         device._replacement_requested = True
         device._process.ended.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while device.pid in (pid, None):
                 await asyncio.sleep(0.005)
     assert loop.time() - begun > 4 * 0.1

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.patience import PATIENCE_S
 
 from drivers.links.link import LinkError
 from drivers.links.multicast import query_group
@@ -47,7 +48,7 @@ async def as_worker(
     def run() -> str:
         with asyncio.Runner(loop_factory=lambda: DoormanEventLoop(theirs)) as runner:
             try:
-                return runner.run(asyncio.wait_for(work(), 10))
+                return runner.run(asyncio.wait_for(work(), PATIENCE_S))
             except (OSError, httpx.HTTPError) as error:
                 return type(error).__name__
 
@@ -70,7 +71,7 @@ async def test_links_connect_through_doorman() -> None:
                 await link.write(b"GET / HTTP/1.1\r\n\r\n")
                 first = await link.read()
             with await open_socket("127.0.0.1", port) as blocking:
-                blocking.settimeout(5)
+                blocking.settimeout(PATIENCE_S)
                 blocking.sendall(b"GET / HTTP/1.1\r\n\r\n")
                 second = blocking.recv(100)
             return f"{first[-5:].decode()} {second[-5:].decode()} {await get(f'http://127.0.0.1:{port}')}"

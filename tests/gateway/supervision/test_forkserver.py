@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.gateway.workers import PLUGINS
+from support.patience import PATIENCE_S
 
 from gateway.ipc.frames import FrameType, encode_frame
 from gateway.supervision.processes import forkserver_client
@@ -47,12 +48,12 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
         ours.send(setup_message(["faulty"], "error"))
         socket.send_fds(ours, [b"fork"], [worker_theirs.fileno()])
         worker_ours.send(encode_frame(FrameType.SPEC, order.to_head()))
-    worker_ours.settimeout(60)
+    worker_ours.settimeout(PATIENCE_S)
     try:
         assert worker_ours.recv(1)  # it runs; its pid is not read by us
         (worker,) = psutil.Process(server.pid).children()
         ours.close()
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=PATIENCE_S)
     finally:
         ours.close()
         worker_ours.close()
@@ -90,7 +91,7 @@ async def test_no_notice_of_earlier_server_awaited(monkeypatch: pytest.MonkeyPat
         after = await client.fork(worker_theirs.fileno())
         for pid in (before, after):
             os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await client.exit_status(after) == -signal.SIGKILL
             assert await client.exit_status(before) is None
             assert await client.exit_status(0) is None

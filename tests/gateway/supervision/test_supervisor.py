@@ -11,6 +11,7 @@ import pytest
 import structlog
 from support.devices.serial_readers import FRAMES
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.patience import PATIENCE_S
 from support.process.dumpable import reads_proc
 
 from drivers.driver import StateCode
@@ -29,7 +30,7 @@ def pid_of(worker_fixture: WorkerFixture, position: str) -> int:
 
 async def gone(*pids: int) -> None:
     """Wait until the processes have ended and the fork server has reaped them."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while any(psutil.pid_exists(pid) for pid in pids):
             await asyncio.sleep(0.01)
 
@@ -253,7 +254,7 @@ async def test_bad_frames_are_counted_only(worker_fixture: WorkerFixture) -> Non
     await wire.send(b"noise\nnoise\nsay 1\n")
     await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 1)
     device = worker_fixture.devices["lane-1/reader"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while device.counters.get("bad_reads") != 2:
             await asyncio.sleep(0.02)
     assert device.counters["good_reads"] == 1
@@ -281,7 +282,7 @@ async def test_end_of_fork_server_in_a_fork_logged(worker_fixture: WorkerFixture
     os.kill(server.pid, signal.SIGSTOP)
     with structlog.testing.capture_logs() as entries:
         await worker_fixture.device("lane-2/reader")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not worker_fixture.forkserver._lock.locked():
                 await asyncio.sleep(0.01)
         os.kill(server.pid, signal.SIGKILL)

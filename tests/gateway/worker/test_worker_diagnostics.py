@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
+from support.patience import PATIENCE_S
 
 from drivers.driver import BadFrame, Driver, Identity
 from drivers.links.factory import LinkFactory
@@ -66,7 +67,7 @@ async def test_trace_is_bounded_and_free_when_unused() -> None:
         assert (item["direction"], item["size"], item["hex"], item["summary"]) == ("out", 1, None, "ENQ")
         for _ in range(3 * MAX_ITEMS_PER_S):
             tap.on_chunk("in", b"x" * 90)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             count, lost = 0, 0
             while lost == 0:
                 count, lost = count + 1, json.loads(await anext(seen))["dropped"]
@@ -171,7 +172,7 @@ async def test_self_test_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [step.outcome for step in await tried(diagnostics, "external")] == ["successful", "failed"]
     driver.fails, driver.waits = None, True
     running = asyncio.create_task(tried(diagnostics, "external"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while diagnostics._check_timeout is None:
             await asyncio.sleep(0.01)
     with pytest.raises(RpcError, match="Another self-test"):

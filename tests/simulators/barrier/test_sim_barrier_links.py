@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import serial
 from sim_host import Host
+from support.patience import PATIENCE_S
 
 from simulators.barrier.bus_faults import HangUp, LostReply, WrongCrc
 from simulators.barrier.faults import BoardsHung, PowerCut, SlowBus
@@ -31,11 +32,11 @@ class TcpHost:
         self.reader, self.writer = reader, writer
 
     async def read(self, size: int) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.reader.readexactly(size)
 
     async def ended(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.reader.read() == b""
 
 
@@ -132,7 +133,7 @@ async def test_unplugged_port_refuses_until_restored(site: ModbusSite, connect: 
     assert await host.ended()
     with pytest.raises(ConnectionRefusedError):
         await connect()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 host = await connect()
@@ -277,7 +278,7 @@ async def test_cable_is_pulled_and_plugged_in(
     assert await port.read_until_gone() == b""
     with pytest.raises(serial.SerialException):
         Host(line.settings.path)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not line.settings.path.is_symlink():
             await asyncio.sleep(0.01)
     back = plug_host(line.settings.path)

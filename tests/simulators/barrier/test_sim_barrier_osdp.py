@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from osdp import LogLevel, PDInfo
 from osdp.constants import Command, Event
+from support.patience import PATIENCE_S
 
 from simulators.barrier.bus_faults import LostReply, WrongCrc
 from simulators.barrier.faults import BoardsHung, PowerCut
@@ -57,7 +58,7 @@ class Panel:
         self.panel.set_event_callback(lambda _number, event: self.events.append(event) or 0)
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 self.panel.refresh()
                 await asyncio.sleep(0.005)

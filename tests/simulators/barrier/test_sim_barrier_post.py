@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sim_host import Host
+from support.patience import PATIENCE_S
 
 from simulators.barrier.modbus.mbap import MbapFraming
 from simulators.barrier.post_barrier import ModbusBarrierSettings, PostBarrier
@@ -66,7 +67,7 @@ class Events:
         return [details for _, seen, details in self.seen if seen == event]
 
     async def wait_for(self, event: str, count: int = 1) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.of(event)) < count:
                 await asyncio.sleep(0.005)
 
@@ -90,7 +91,7 @@ async def asking(port: int) -> AsyncIterator[Callable[[str], Any]]:
 
     async def ask(pdu: str) -> str:
         writer.write(MbapFraming().frame(1, bytes.fromhex(pdu), 1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             header = await reader.readexactly(7)
             return (await reader.readexactly(header[5] - 1)).hex()
 

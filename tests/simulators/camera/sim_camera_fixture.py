@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from PIL import Image
+from support.patience import PATIENCE_S
 
 from simulators.camera.anpr.plate_camera import StreamingPlateCamera
 from simulators.camera.camera import Camera
@@ -32,7 +33,7 @@ async def running(kind: str, **settings: Any) -> AsyncIterator[tuple[Any, httpx.
         if task.done():
             task.result()
         async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{camera.server.port}", trust_env=False, timeout=5
+            base_url=f"http://127.0.0.1:{camera.server.port}", trust_env=False, timeout=PATIENCE_S
         ) as client:
             yield camera, client
     finally:
@@ -77,9 +78,9 @@ class ReceivedStream:
 async def listen(
     client: httpx.AsyncClient, url: str, until: Callable[[bytes], bool], **options: Any
 ) -> ReceivedStream:
-    """Read until `until` is true or the other end disconnects; 5 seconds at most."""
+    """Read until `until` is true or the other end disconnects."""
     received = ReceivedStream("", b"")
-    async with asyncio.timeout(5), client.stream("GET", url, **options) as stream:
+    async with asyncio.timeout(PATIENCE_S), client.stream("GET", url, **options) as stream:
         assert stream.status_code == 200
         received.media_type = stream.headers["Content-Type"]
         async for piece in stream.aiter_raw():
@@ -97,7 +98,7 @@ async def listen_during(
     *vehicles: dict[str, Any],
 ) -> ReceivedStream:
     """Return the data received about vehicles, with a client connected before they come."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while camera.listening:  # an earlier client is still connected
             await asyncio.sleep(0.005)
         listening = asyncio.create_task(listen(client, url, until))

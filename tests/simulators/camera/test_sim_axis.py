@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from sim_camera_fixture import fault, running, stamp_of
+from support.patience import PATIENCE_S
 
 from simulators.camera.anpr.axis import Axis
 from simulators.http.server import HttpServer, Request, Response
@@ -29,7 +30,7 @@ async def listened(**settings: Any) -> AsyncIterator[tuple[Axis, HttpServer]]:
 
 
 async def wait_for_pushes(camera: Axis, tries: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while len(camera.answers) < tries:
             await asyncio.sleep(0.005)
 
@@ -77,7 +78,7 @@ async def test_failed_push_is_repeated_in_order() -> None:
         assert camera.answers == [0, 0, 0]
         await listener.__aenter__()
         await camera.handle_command("insert", {})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(listener.request_count) < 6:
                 await asyncio.sleep(0.005)
         states = [(packet["carID"], packet["carState"]) for packet in packets(listener)]

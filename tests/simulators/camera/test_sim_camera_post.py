@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from sim_camera_fixture import stamp_of
+from support.patience import PATIENCE_S
 
 from simulators.post import Post
 from simulators.postfile import load_post
@@ -34,7 +35,7 @@ async def test_camera_runs_in_a_post(tmp_path: Path) -> None:
         if event == "ready":
             ready.set_result(dict(details))
 
-    async with Post.start(file, run_dir=tmp_path / "run", on_event=on_event), asyncio.timeout(10):
+    async with Post.start(file, run_dir=tmp_path / "run", on_event=on_event), asyncio.timeout(PATIENCE_S):
         url = (await ready)["url"].replace("/onvif/device_service", "/snapshot.jpg")
         async with httpx.AsyncClient(trust_env=False) as client:
             assert stamp_of((await client.get(url)).content).number == 0

@@ -19,6 +19,7 @@ from sim_camera_fixture import (
     running,
     stamp_of,
 )
+from support.patience import PATIENCE_S
 
 from simulators.errors import SimulatorError
 
@@ -166,7 +167,7 @@ async def test_digest_and_identity() -> None:
 
 async def test_vehicles_by_schedule_and_command() -> None:
     async with running("anpr-hikvision", every_s=0.02, first_s=0, seed=5) as (camera, _):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while camera.status()["vehicles"] < 3:
                 await asyncio.sleep(0.01)
         assert all(

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from onvif_client import Onvif, RefusedError, probed, security, texts, values
 from sim_camera_fixture import DIGEST, USER, fault, running, stamp_of
+from support.patience import PATIENCE_S
 
 from simulators.camera.onvif.camera import OnvifCamera
 from simulators.errors import SimulatorError
@@ -145,7 +146,7 @@ async def test_subscription_expires_unless_renewed() -> None:
         assert (round(one_s), round(other_s)) == (60, 120)
         renewed = await onvif.call("wsnt:Renew", "<o:TerminationTime>PT0.1S</o:TerminationTime>", at=one)
         assert left_s(renewed) < 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while "1" in camera.events.points:
                 await asyncio.sleep(0.02)
                 await onvif.call("tev:PullMessages", PULL.format(0), at=other)
@@ -183,7 +184,7 @@ async def test_onvif_zeep_works_it() -> None:
             ORACLE, "tests/oracles/watch_onvif.py", str(camera.server.port), *USER.values(),
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             answer, _ = await program.communicate()
         seen = json.loads(answer)
         assert seen.pop("snapshot")
@@ -203,7 +204,7 @@ async def test_commands_of_control_socket() -> None:
     async with running("camera-onvif", motion_every_s=0.02, **ALONE) as (camera, client):
         before = len(camera.events.properties)
         point = texts(await Onvif(client).call("tev:CreatePullPointSubscription"), "Address")[0]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             moved: list[str] = []
             while not {"true", "false"} <= set(moved[1:]):
                 moved += values(await Onvif(client).call("tev:PullMessages", PULL.format(1), at=point))

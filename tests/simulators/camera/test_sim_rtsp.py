@@ -13,6 +13,7 @@ import pytest
 from av.container import InputContainer
 from PIL import Image
 from sim_camera_fixture import USER, fault, running
+from support.patience import PATIENCE_S
 
 from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.rtsp.camera import RtspCamera
@@ -71,7 +72,7 @@ async def test_ffmpeg_program_reads_stream(codec: str) -> None:
             *(program, "-v", "error", *options, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
             stdout=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             out, _ = await process.communicate()
     size = 640 * 360 * 3
     seen = [
@@ -86,7 +87,7 @@ async def test_many_clients_and_no_idle_pictures() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         both = await asyncio.gather(*(asyncio.to_thread(stamps, camera.url, 10) for _ in range(2)))
         assert {stamp.number for stamp in both[0]} & {stamp.number for stamp in both[1]}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while camera.status()["streams"]:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
@@ -132,7 +133,7 @@ async def test_killed_camera_ends_stream_and_returns() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         sizes = await interrupted(camera, lambda: fault(camera, "service-dies", for_s=0.2))
         assert len(sizes) >= 3
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not camera.server.is_running:
                 await asyncio.sleep(0.01)
         assert await asyncio.to_thread(stamps, camera.url, 2)
@@ -191,7 +192,7 @@ async def connected(camera: RtspCamera) -> Client:
 
 
 async def test_invalid_requests_are_refused() -> None:
-    async with asyncio.timeout(5), running("camera-rtsp") as (camera, _):
+    async with asyncio.timeout(PATIENCE_S), running("camera-rtsp") as (camera, _):
         client = await connected(camera)
         assert (await client.request("OPTIONS"))[0] == 200
         assert (await client.request("DESCRIBE", "er"))[0] == 404
@@ -210,7 +211,7 @@ async def test_invalid_requests_are_refused() -> None:
 
 
 async def test_lost_packet_leaves_one_number_gap() -> None:
-    async with asyncio.timeout(10), running("camera-rtsp", **QUICK) as (camera, _):
+    async with asyncio.timeout(PATIENCE_S), running("camera-rtsp", **QUICK) as (camera, _):
         client = await connected(camera)
         _, _, description = await client.request("DESCRIBE")
         assert "sprop-parameter-sets=" in description

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from PIL import UnidentifiedImageError
 from sim_camera_fixture import DIGEST, USER, fault, image_of, running, stamp_of
+from support.patience import PATIENCE_S
 
 from simulators.camera.frame_stamp import FrameStamp, UnreadableError
 from simulators.errors import SimulatorError
@@ -36,7 +37,7 @@ async def test_password_is_required() -> None:
         assert (await client.get(PICTURE, auth=DIGEST)).status_code == 200
         assert (await client.get(VIDEO)).status_code == 401
         assert (await client.get(PICTURE, auth=("watch", "two words"))).status_code == 401
-        await fault(camera, "wrong-credentials", for_s=0.05)
+        await fault(camera, "wrong-credentials", for_s=0.5)
         assert (await client.get(PICTURE, auth=DIGEST)).status_code == 401
         while (await client.get(PICTURE, auth=DIGEST)).status_code == 401:
             await asyncio.sleep(0.02)
@@ -160,7 +161,7 @@ async def test_faults_affect_single_pictures() -> None:
         while camera.status()["streams"]:
             await asyncio.sleep(0.01)
         await fault(camera, "cut")
-        async with asyncio.timeout(5), client.stream("GET", VIDEO) as stream:
+        async with asyncio.timeout(PATIENCE_S), client.stream("GET", VIDEO) as stream:
             data = b"".join([piece async for piece in stream.aiter_raw()])
         assert data.count(b"\xff\xd9") < 2  # the connection ends, as at the end of the stream
 

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from support.patience import PATIENCE_S
+
 from simulators.camera.webcam import Webcam
 
 
@@ -18,7 +20,7 @@ async def test_ffmpeg_reads_identical_pictures() -> None:
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | camera.environment,
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             out, _ = await process.communicate()
         digests = [hashlib.sha256(each).hexdigest() for each in camera.delivered_frames]
     assert out.decode().split() == digests[:8]

@@ -5,6 +5,8 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
+from support.patience import PATIENCE_S
+
 
 class FakeVpcd:
     """A listening vpcd; `card` waits for an inserted card."""
@@ -35,7 +37,7 @@ class FakeVpcd:
         await self._cards.put(slot)
 
     async def card(self) -> "FakeSlot":
-        return await asyncio.wait_for(self._cards.get(), 5)
+        return await asyncio.wait_for(self._cards.get(), PATIENCE_S)
 
 
 class FakeSlot:
@@ -51,13 +53,13 @@ class FakeSlot:
     async def request(self, message: bytes) -> bytes:
         """Send a message; raise IncompleteReadError if the card was removed."""
         await self.send(message)
-        size = int.from_bytes(await asyncio.wait_for(self._reader.readexactly(2), 5), "big")
-        return await asyncio.wait_for(self._reader.readexactly(size), 5)
+        size = int.from_bytes(await asyncio.wait_for(self._reader.readexactly(2), PATIENCE_S), "big")
+        return await asyncio.wait_for(self._reader.readexactly(size), PATIENCE_S)
 
     async def wait_removed(self) -> None:
         # Unread data of vpcd make the end of the connection a reset.
         with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(self._reader.read(), 5) == b""
+            assert await asyncio.wait_for(self._reader.read(), PATIENCE_S) == b""
 
     async def close(self) -> None:
         self._writer.close()

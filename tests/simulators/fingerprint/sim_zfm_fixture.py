@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from sim_host import Host
+from support.patience import PATIENCE_S
 
 from simulators.fingerprint.zfm.packets import Decoder, Kind, Packet
 
@@ -20,7 +21,7 @@ class ZfmHost(Host):
         self._waiting: list[Packet] = []
 
     async def packet(self) -> Packet:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not self._waiting:
                 self._waiting += self._decoder.feed(self.port.read(4096))
                 await asyncio.sleep(0.001)

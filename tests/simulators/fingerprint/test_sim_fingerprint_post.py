@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import usbip
 from sim_zfm_fixture import ZfmHost
+from support.patience import PATIENCE_S
 
 from simulators import registry as kinds
 from simulators.control import send_command
@@ -59,7 +60,7 @@ class Events:
 
     async def until(self, name: str, event: str, count: int = 1) -> dict[str, Any]:
         """Wait until a simulator has emitted the event so many times; return the last one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (
                 len(found := [message for one, what, message in self._events if (one, what) == (name, event)])
                 < count

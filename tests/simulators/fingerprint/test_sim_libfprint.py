@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.patience import PATIENCE_S
 
 from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.nb1010 import Nb1010
@@ -32,7 +33,7 @@ async def captured(bus: EmulatedBus, scanner: UsbScanner, driver: str, image: Pa
         "/usr/bin/python3", CAPTURE, image,
         env=os.environ | bus.environment | {"FP_DEVICE_EMULATION": "1", "FP_DRIVERS_ALLOWLIST": driver},
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not scanner.transfers:
             await asyncio.sleep(0.01)
         scanner.platen.place(Finger(5).touch())

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from support.patience import PATIENCE_S
 from uru4000_reader import read
 
 from simulators.fingerprint.faults import (
@@ -37,12 +38,12 @@ class UruHost(Host):
     async def put(self, register: int, *values: int) -> None:
         await self.control(0x40, 0x04, register, 0, bytes(values))
 
-    async def event(self, timeout_s: float = 2) -> str:
+    async def event(self, timeout_s: float = PATIENCE_S) -> str:
         message = await self.read(0x81, 64, timeout_s)
         assert len(message) == 64
         return message[:2].hex()
 
-    async def image(self, timeout_s: float = 2) -> bytes:
+    async def image(self, timeout_s: float = PATIENCE_S) -> bytes:
         return await self.read(0x82, 111_424, timeout_s)
 
     async def power_up(self) -> None:

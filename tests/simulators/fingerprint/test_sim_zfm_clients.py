@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.patience import PATIENCE_S
 
 from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.zfm.module import ZfmModule
@@ -36,7 +37,7 @@ async def works(module: ZfmModule, script: str, *arguments: str) -> dict[str, An
     assert program.stdin
     assert program.stdout
     seen: dict[str, Any] = {}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while line := await program.stdout.readline():
             match json.loads(line):
                 case {"lay": [finger, touch]}:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from support.patience import PATIENCE_S
 from usb_gadget import BELL, IN, OUT, Gadget
 
 from simulators.usb.emulated_bus import EmulatedBus
@@ -35,7 +36,7 @@ class Program:
             yield cls(process)
         finally:
             process.stdin.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 code = await process.wait()
         assert code == 0
 
@@ -43,12 +44,12 @@ class Program:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(what.encode() + b"\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return (await self._process.stdout.readline()).decode().rstrip()
 
     async def sees(self, there: bool) -> None:
         """Wait until it finds the device, or no longer does."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await self.does("find()") != str(there):
                 await asyncio.sleep(0.005)
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import pytest
 import usbip
+from support.patience import PATIENCE_S
 from usb_gadget import BELL, IN, OUT, Gadget
 from usbip.protocol import client_devlist
 
@@ -58,14 +59,14 @@ class Client:
 
     async def answer(self, *, sends: bool = False) -> tuple[int, int, int, bytes]:
         """Return kind of answer, number of its request, status, data."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             head = await self.reader.readexactly(48)
             kind, number, _, direction, _, status, length = struct.unpack(">IIIIIii", head[:28])
             data = await self.reader.readexactly(length) if kind == 3 and direction else b""
         return kind, number, status, data
 
     async def is_closed(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 while await self.reader.read(4096):
                     pass

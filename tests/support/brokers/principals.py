@@ -11,6 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto, free_port
+from support.patience import PATIENCE_S
 
 from gateway.pki.ca import CertificateAuthority, IssuedCertificate
 from gateway.pki.inventory import Deployment
@@ -87,7 +88,7 @@ class BrokerClient:
     def answered(self) -> dict[str, int]:
         """Return the broker's reason codes since the last call, by topic."""
         with self._news:
-            assert self._news.wait_for(lambda: len(self._codes) == len(self._sent), 30), self.name
+            assert self._news.wait_for(lambda: len(self._codes) == len(self._sent), PATIENCE_S), self.name
         answers = {topic: self._codes[mid] for mid, topic in self._sent.items()}
         self._sent.clear()
         self._codes.clear()
@@ -96,16 +97,16 @@ class BrokerClient:
     def listen(self) -> None:
         self._client.subscribe("#", 1)
         with self._news:
-            assert self._news.wait_for(lambda: self._subscribed, 30)
+            assert self._news.wait_for(lambda: self._subscribed, PATIENCE_S)
 
     def received(self) -> list[str]:
         with self._news:
-            assert self._news.wait_for(lambda: self._over, 30), f"{self.name} heard no end"
+            assert self._news.wait_for(lambda: self._over, PATIENCE_S), f"{self.name} heard no end"
         return self.heard
 
     def until_heard(self, topic: str) -> None:
         with self._news:
-            assert self._news.wait_for(lambda: topic in self.heard, 30)
+            assert self._news.wait_for(lambda: topic in self.heard, PATIENCE_S)
 
     def _published(self, _c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
         with self._news:

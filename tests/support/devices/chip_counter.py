@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.devices.serial_readers import FRAMES
+from support.patience import PATIENCE_S
 
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
@@ -48,7 +49,7 @@ class ChipCounter:
         await patiently(lambda: self.slot.insert(chip))
 
     async def until(self, kind: type[Any]) -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := [one for one in self.said if isinstance(one, kind)]):
                 assert not self._listening.done(), self._listening.exception()
                 await asyncio.sleep(0.005)
@@ -65,7 +66,7 @@ class ChipCounter:
 
 async def patiently(what: Any) -> None:
     """Retry: pcscd polls its slots a few times a second, and keeps the port of a removed card until then."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return await what()

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 from drivers.driver import Driver
 from drivers.observation import Observation, Outcome
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
@@ -15,7 +17,7 @@ async def run_self_test(
     said: asyncio.Queue[Observation] = asyncio.Queue()
     for observation in heard:
         said.put_nowait(observation)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         return {step.name: step async for step in driver.self_test(SelfTestContext(level, said.get))}
 
 

@@ -163,7 +163,7 @@ async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Gateway
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), 10)
+                await asyncio.wait_for(process.wait(), PATIENCE_S)
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.gateway.gateways import GatewayFixture
+from support.patience import PATIENCE_S
 
 from drivers.links.link import Cause
 from drivers.links.recording.endpoints import with_endpoint
@@ -69,7 +70,7 @@ async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[
             for path, replay in replays.items()
         }
         desk = await stack.enter_async_context(gateway.workstation(station="counter-1"))
-        await asyncio.wait_for(desk.connected_event.wait(), 10)
+        await asyncio.wait_for(desk.connected_event.wait(), PATIENCE_S)
         ending = asyncio.Event()
         watching = asyncio.create_task(
             _watch(desk, {Position.parse(r.position): r for r in replays.values()}, ending)
@@ -87,7 +88,7 @@ async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[
             # The gateway delivers its events, and then publishes its end.
             ending.set()
             await gateway.stop()
-        await asyncio.wait_for(watching, 20)
+        await asyncio.wait_for(watching, PATIENCE_S)
     assert {word for replay in replays.values() for word in replay.provenances} <= {Provenance.REPLAYED}
     return {path: replay.said for path, replay in replays.items()}
 
@@ -128,7 +129,7 @@ async def _play(
     async with line:
         await player.play_on_pty(line)
         # The last events are those of the disconnected device.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await replay.unplugged.wait()
 
 

@@ -8,6 +8,7 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from support.patience import PATIENCE_S
 from support.process.daemons import FORKS
 from support.process.probes import fork_probes
 
@@ -33,7 +34,7 @@ class Borderpost:
             for end in pipe:
                 end.close()
 
-    def ended(self, timeout_s: float = 40) -> subprocess.CompletedProcess[str]:
+    def ended(self, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         """Wait for its end and return the result; kill it and raise TimeoutExpired after `timeout_s`."""
         said = [b"", b""]
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[3]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 COLUMNS = 80
@@ -89,7 +91,7 @@ class Demo:
         """Output without colours."""
         return COLOURS.sub("", self.raw.decode("utf-8", "replace")).replace("\r\n", "\n")
 
-    def shows(self, pattern: str, within_s: float = 60) -> re.Match[str]:
+    def shows(self, pattern: str, within_s: float = PATIENCE_S) -> re.Match[str]:
         """Read the terminal until it shows the pattern."""
         deadline = time.monotonic() + within_s
         while (found := re.search(pattern, self.screen, re.MULTILINE)) is None:
@@ -111,7 +113,7 @@ class Demo:
         with contextlib.suppress(OSError):
             os.write(self._terminal, b"\x03")
 
-    def ended(self, within_s: float = 60) -> int:
+    def ended(self, within_s: float = PATIENCE_S) -> int:
         """Wait for its end; return the exit code, or the signal as a negative number."""
         deadline = time.monotonic() + within_s
         while self.process.poll() is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from board_fixture import WATCHED, site_of
+from support.patience import PATIENCE_S
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.numato import NumatoSettings
@@ -51,7 +52,7 @@ async def killed_in_a_pulse(settings: dict[str, Any], kind: str = "modbus", puls
         cwd=Path(__file__).parents[4],
     )
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         assert await process.stdout.readline() == b"\n"
         process.send_signal(signal.SIGKILL)
         await process.wait()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
+from support.patience import PATIENCE_S
 from support.process import in_jail
 
 from drivers.barrier.board import PulseEnd
@@ -43,7 +44,7 @@ class Program:
 
     async def hear(self) -> Any:
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return json.loads(await self.process.stdout.readline())
 
 
@@ -69,7 +70,7 @@ async def program_at(chip: GpioChip, **settings: Any) -> AsyncIterator[Program]:
         assert process.stdin is not None
         process.stdin.close()
         if process.returncode is None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await process.wait()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from camera_fixture import CameraFixture, ScriptedHttpServer, inject_fault, open_camera
 from PIL import Image
+from support.patience import PATIENCE_S
 
 from drivers.camera.http_settings import CameraHttpSettings
 from drivers.camera.observations import PictureCaptured
@@ -62,7 +63,7 @@ async def captured(opened: CameraFixture) -> tuple[FrameStamp, int]:
         return FrameStamp.read(image), asked_ms
 
 
-async def until(true: Any, within_s: float = 10.0) -> None:
+async def until(true: Any, within_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(within_s):
         while not true():
             await asyncio.sleep(0.01)
@@ -70,7 +71,7 @@ async def until(true: Any, within_s: float = 10.0) -> None:
 
 async def refused(simulated: Simulated, **settings: Any) -> LinkError:
     with pytest.raises(LinkError) as error:
-        async with asyncio.timeout(10), open_driver(simulated, **settings):
+        async with asyncio.timeout(PATIENCE_S), open_driver(simulated, **settings):
             pass
     return error.value
 

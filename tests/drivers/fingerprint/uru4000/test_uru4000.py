@@ -24,6 +24,7 @@ from support.devices.uru4000_fixture import (
 )
 from support.devices.uru4000_images import WIDTH, encrypted, image_of, lost
 from support.devices.usb_fixture import UsbipServer
+from support.patience import PATIENCE_S
 
 from drivers.command import CommandFailure, RefusalReason
 from drivers.driver import BadFrame, Identity, Status
@@ -68,7 +69,7 @@ class Rig:
 
     async def until(self, *modes: int) -> None:
         """Wait until these are the last modes of the scanner."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while tuple(self.scanner.modes[-len(modes) :]) != modes:
                 await asyncio.sleep(0.002)
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
+from support.patience import PATIENCE_S
 
 from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink, HttpSettings
@@ -371,7 +372,7 @@ async def test_closed_generator_ends_connection() -> None:
     async with link_to_service(answer) as (link, _):
         async with contextlib.aclosing(link.stream_lines("POST", "/scan")) as lines:
             await anext(lines)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await gone.wait()
 
 

@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator
 
 import pytest
+from support.patience import PATIENCE_S
 
 from drivers.links.http.reachability import wait_until_restarted
 
@@ -29,7 +30,7 @@ class Service:
         self.news.set()
 
     async def taken(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.connections) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -66,7 +67,7 @@ async def test_stopped_and_started_service_is_back(service: Service) -> None:
         await asyncio.sleep(0.1)
         assert not task.done()
         await service.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await task
 
 
@@ -85,5 +86,5 @@ async def test_reset_connection_is_a_restart(service: Service) -> None:
         # The close is a reset, as by a restarted camera.
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         service.connections[0].transport.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await task

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 from support.devices.usb_sysfs import Sysfs, sysfs
+from support.patience import PATIENCE_S
 
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
@@ -82,7 +83,7 @@ async def test_idle_device_unplugged_is_detected(
     done, _ = await asyncio.wait({waiting}, timeout=0.3)
     assert not done
     (sysfs.listed / "1-10").unlink()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await waiting
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from support.patience import PATIENCE_S
+
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.observation import Check, Observation
@@ -80,7 +82,7 @@ class FullPageFixture:
 
     async def reopen(self) -> None:
         """Open it repeatedly until the service responds, as a worker does."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with contextlib.suppress(LinkError):
                     await self.open()
@@ -107,7 +109,7 @@ class FullPageFixture:
 
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next observation of that kind; earlier ones are skipped."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 output = await self.output.get()
                 if isinstance(output, kind):
@@ -117,7 +119,7 @@ class FullPageFixture:
     async def until(self, kind: type[Any]) -> list[Any]:
         """Return all observations up to and including the next one of that kind."""
         found: list[Any] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not found or not isinstance(found[-1], kind):
                 found.append(await self.output.get())
         return found
