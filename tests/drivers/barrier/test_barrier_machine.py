@@ -787,6 +787,19 @@ def test_commanded_closing_reopens_under_local_control(control: str) -> None:
     assert REOPEN in machine.machine.due(22)
 
 
+def test_local_control_ends_reopening_after_an_opening() -> None:
+    """The machine closes again by itself in the moment of its arrival: that is no closing of this gateway."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.sense(20, CLOSED)
+    machine.open(20)
+    machine.relays(20.9)
+    machine.sense(21, OPEN)
+    machine.sense(21.2, BETWEEN, presence=True, inputs={"key_switch": True})
+    for at_s in (21.2, 21.6, 22.0):
+        machine.sense(at_s, BETWEEN, presence=True, inputs={"key_switch": True})
+        assert REOPEN not in machine.machine.due(at_s)
+
+
 def test_lease_ends_on_time() -> None:
     machine = MachineFixture()
     machine.sense(10)
