@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from support.patience import PATIENCE_S
-
 from simulators.links.umockdev_ioctl import PRELOAD, Caller, IoctlError, NodeSocket
 
 SPARE_NODES = 8
@@ -90,9 +88,9 @@ class GpioChip:
         await self._nodes.aclose()
         shutil.rmtree(self.root)
 
-    async def until(self, true: Callable[[], object]) -> None:
-        """Wait for a change that makes this true."""
-        async with asyncio.timeout(PATIENCE_S):
+    async def until(self, true: Callable[[], object], within_s: float = 60.0) -> None:
+        """Wait for a change that makes this true; raises TimeoutError after that time."""
+        async with asyncio.timeout(within_s):
             while not true():
                 self.on_change.clear()
                 await self.on_change.wait()
