@@ -56,6 +56,13 @@ def _pulses_end(case: Case) -> None:
                 if one.door == door and one.contact == contact and one.energises and from_s < one.at_s < to_s
             )  # fmt: skip
             limit_s += closed_again * case.facts.pulse_s
+            # A release that the line has lost is written again once its answer is missing.
+            lost = {
+                one.wire.number for one in case.actions
+                if (one.door, one.contact, one.kind) == (door, contact, "off") and not one.wire.arrived
+                and from_s <= one.at_s <= to_s
+            }  # fmt: skip
+            limit_s += len(lost) * case.facts.answer_s
             if to_s - from_s > limit_s + EPSILON_S:
                 text = f"{contact} of {door or 'the boom'} is closed for {to_s - from_s:.1f} s"
                 ends = [one for one in steps.records if one is not None and one.at_s in (from_s, to_s)]
