@@ -124,14 +124,14 @@ async def test_unconfirmed_barrier_is_unknown(barrier: GatewayFixture) -> None:
                     began_s, before = time.monotonic(), len(lines)
                     took[name] = await believed_for(desk, began_s)
                     if name != "cable":  # it is that of the workstation
-                        await until(lambda: any("online" not in line for line in lines[before:]))  # noqa: B023
+                        await until(lambda: any("● online" not in line for line in lines[before:]))  # noqa: B023
                         took[f"{name}, watch"] = time.monotonic() - began_s
         await until(lambda: is_sure(desk))
         async with watch(barrier) as lines:
             began_s, before = time.monotonic(), len(lines)
             await barrier.stop(signal.SIGKILL)
             took["daemon killed"] = await believed_for(desk, began_s)
-            await until(lambda: any("online" not in line for line in lines[before:]))
+            await until(lambda: any("● online" not in line for line in lines[before:]))
             took["daemon killed, watch"] = time.monotonic() - began_s
 
         broker.stop()  # with its retained messages on the disk
