@@ -787,6 +787,16 @@ def test_commanded_closing_reopens_under_local_control(control: str) -> None:
     assert REOPEN in machine.machine.due(22)
 
 
+def test_commanded_opening_ends_under_local_control() -> None:
+    """A boom that falls while it should open was not closed by this gateway: the key switch has priority."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.sense(20)
+    machine.open(20)
+    machine.sense(20.2, OPEN)
+    machine.sense(20.4, BETWEEN, presence=True, inputs={"key_switch": True})
+    assert REOPEN not in machine.machine.due(20.9)
+
+
 def test_lease_ends_on_time() -> None:
     machine = MachineFixture()
     machine.sense(10)
