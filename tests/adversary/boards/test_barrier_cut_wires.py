@@ -116,15 +116,25 @@ def circuits(settings: BarrierSettings, truth: Truth, cut: int | None) -> list[b
 
 
 def forbidden(
-    settings: BarrierSettings, kind: ActuationKind, door: int, truth: Truth, cut: str
+    settings: BarrierSettings,
+    kind: ActuationKind,
+    door: int,
+    truth: Truth,
+    cut: str,
+    commanded_shut: set[int],
 ) -> str | None:
-    """Return the reason why the true state forbids a movement, or None."""
+    """Return the reason why the true state forbids a movement, or None.
+
+    `commanded_shut`: doors that a command has closed in this timeline.
+    """
     if kind in (ActuationKind.STOP, ActuationKind.RELEASE):
         return None  # these only make the barrier safer
     wired = {str(key[-1]) for key, _ in settings.inputs()}
-    if truth.key_switch and "key_switch" in wired:
-        return "the key switch is turned"
     commanded = kind is not ActuationKind.REOPEN
+    # A commanded closing that no contact can stop is not left to shut on a person when local control begins.
+    is_last_way = not commanded and door in commanded_shut and settings.doors[door].stop is None
+    if truth.key_switch and "key_switch" in wired and not is_last_way:
+        return "the key switch is turned"
     if commanded and not truth.controller_ok and "controller_ok" in wired and not settings.open_in_fault:
         return "the controller is in fault"
     if kind is ActuationKind.CLOSE:
@@ -162,6 +172,7 @@ def check_cut_wire(data: st.DataObject, settings: BarrierSettings) -> None:
     states = data.draw(timelines(len(settings.doors)), label="true states")
     cut_from = data.draw(st.integers(0, len(states)), label="cut from")
     barrier = Rehearsal(settings)
+    commanded_shut: set[int] = set()
     # Long after the start, so that the pause after it is over.
     barrier.sense(settings.decode_inputs(circuits(settings, states[0], None)), 100.0)
 
@@ -172,11 +183,13 @@ def check_cut_wire(data: st.DataObject, settings: BarrierSettings) -> None:
         for request in requests(settings):
             writes += written(barrier.copy(), request)
         for write in writes:
-            assert forbidden(settings, write.kind, write.door, truth, signal) is None, (write, signal)
+            reason = forbidden(settings, write.kind, write.door, truth, signal, commanded_shut)
+            assert reason is None, (write, signal)
         if truth.command is not None:
             verb, at = truth.command
             name = settings.doors[at].name
-            written(barrier, OpenBarrier(door=name) if verb == "open" else CloseBarrier(door=name))
+            made = written(barrier, OpenBarrier(door=name) if verb == "open" else CloseBarrier(door=name))
+            commanded_shut |= {write.door for write in made if write.kind is ActuationKind.CLOSE}
 
 
 @limits(max_examples=60)
