@@ -47,10 +47,12 @@ class Cable:
             pipe.add_done_callback(self._pipes.discard)
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await source.read(65536):
-                await self._whole.wait()
-                sink.write(data)
-        sink.close()
-        with contextlib.suppress(ConnectionError):
-            await sink.wait_closed()
+        try:
+            with contextlib.suppress(ConnectionError):
+                while data := await source.read(65536):
+                    await self._whole.wait()
+                    sink.write(data)
+        finally:
+            sink.close()
+            with contextlib.suppress(ConnectionError):
+                await sink.wait_closed()
