@@ -220,6 +220,7 @@ PARSERS: dict[str, PieceParser] = {
             "answers": repeat(serial_frame(1, b"\x03\xf0" + bytes(240))),
             "exceptions": repeat(serial_frame(1, b"\x83\x02")),
         },
+        window_bytes=256,
     ),
     "numato": PieceParser(
         lambda: ReplyReader(b"gpio read 0").feed,
