@@ -164,7 +164,7 @@ class Witness:
 
 
 class MachineEnvironment:
-    """Everything outside the machine. `folder/share` is /mnt/host in the machine."""
+    """Devices, broker and workstation outside the machine. `folder/share` is /mnt/host in the machine."""
 
     def __init__(self, folder: Path) -> None:
         self.share = folder / "share"

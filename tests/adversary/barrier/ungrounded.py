@@ -72,7 +72,7 @@ async def slow_once(lane: Lane) -> None:
 
 
 async def person_between_readings(lane: Lane) -> None:
-    """Somebody comes just after a reading, and is seen by the next one."""
+    """A person comes just after a reading, and is sensed by the next one."""
     await open_and_closing(lane, below=0.5)
     lane.person(True)
     await asyncio.sleep(4.0)

@@ -19,7 +19,7 @@ from ocr_fixture import (
     settings_of,
 )
 from support.patience import PATIENCE_S
-from support.process.rounds import in_round
+from support.rounds import in_round
 
 from drivers.links.factory import LinkFactory
 from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing

@@ -8,7 +8,7 @@ from support.devices.uru4000_fixture import uru_device
 from support.devices.usb_fixture import UsbipServer
 from support.gateway.workers import WorkerFixture, worker_fixture
 from support.process.dumpable import reads_proc
-from support.process.rounds import in_round
+from support.rounds import in_round
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause

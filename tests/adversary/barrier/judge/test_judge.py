@@ -355,7 +355,7 @@ def test_opening_after_another_master_is_found(foreign_s: float, broken: bool) -
 
 @pytest.mark.parametrize(("foreign_s", "broken"), [(2.95, False), (2.75, True)])
 def test_unseen_master_before_an_opening_is_found(foreign_s: float, broken: bool) -> None:
-    """What the gateway closes itself hides another master only if the relay was not read before."""
+    """A relay that the gateway closes hides another master only if it was not read before."""
     story = Story()
     story.command(2.9, "open")
     story.records.append(Truth(foreign_s, "foreign", "", {"relay": OPEN}))
