@@ -61,9 +61,10 @@ bench: $(VENV)/.dev
 # The tests that `make test` leaves out: attacks that take minutes, and what only a change of packages or of the
 # contract can break. Two at a time, because some of them measure. CHOSEN='not long_flood': those of these names.
 CHOSEN ?=
+TESTS ?= tests
 .PHONY: thorough
 thorough: $(VENV)/.dev | system-packages
-	$(BIN)/pytest --thorough -m thorough --forks 2 $(if $(CHOSEN),-k "$(CHOSEN)")
+	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
 # Every attack of tests/adversary, also those that take minutes.
 .PHONY: adversary
