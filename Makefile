@@ -59,8 +59,7 @@ bench: $(VENV)/.dev
 		$(if $(FULL),--full) $(BENCH)
 
 # The tests that `make test` leaves out: attacks that take minutes, and what only a change of packages or of the
-# contract can break. Two at a time, because some of them measure. CHOSEN='not long_flood': those of these names.
-CHOSEN ?=
+# contract can break. Two at a time, because some of them measure. TESTS=tests/packaging: those of a folder.
 TESTS ?= tests
 .PHONY: thorough
 thorough: $(VENV)/.dev | system-packages
