@@ -12,6 +12,7 @@ import pytest
 from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
+from gateway.delivery.destination.scheduler import PAGE_EVENTS
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
@@ -138,6 +139,21 @@ async def test_recovered_events_are_sent_from_disk(small_disk, deliver, mosquitt
     subscriber = await subscribe(mosquitto)
     await subscriber.has(10)
     assert sorted(subscriber.numbers) == list(range(10))
+
+
+async def test_buffered_events_come_in_pages(small_disk, deliver, mosquitto, subscribe):
+    mosquitto.kill()
+    delivery = await deliver(local(mosquitto), outbox={"directory": small_disk / "outbox"})
+    fill(small_disk)
+    for n in range(PAGE_EVENTS + 50):
+        delivery.submit(event(n, size=3000 if n == 0 else 100))
+    await until(lambda: delivery.destination_reports()[0].queued == PAGE_EVENTS + 50)
+    assert "disk_full" in causes(delivery)
+    mosquitto.start()
+    subscriber = await subscribe(mosquitto)
+    await subscriber.has(PAGE_EVENTS + 50)
+    assert subscriber.numbers == list(range(PAGE_EVENTS + 50))
+    assert len(subscriber.messages) == PAGE_EVENTS + 50, "no event twice"
 
 
 async def test_failed_recovery_keeps_acknowledgements(deliver, outbox_directory, monkeypatch):

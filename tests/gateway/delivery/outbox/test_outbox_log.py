@@ -1,7 +1,9 @@
 """The log on disk, without a gateway: storing, reading, bounds, inspection."""
 
+import contextlib
 import io
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -98,6 +100,19 @@ def test_page_ends_before_unknown_age(log):
     one.outbox._connection.execute("UPDATE event SET held = 1 WHERE k = ?", (row_key(1, 2),))
     page, _ = one.outbox.reader.fetch(1, 0, 10, 10**6)
     assert ([each.seq for each in page.entries], page.upto, page.held) == ([1], 1, True)
+
+
+def test_large_wal_is_written_back(log, tmp_path, monkeypatch):
+    """The database alone, without its WAL, has the tables then."""
+    one = log()
+    one.store(one.entry(1, 1))
+    for limit, tables in ((1 << 30, 0), (1, 1)):
+        monkeypatch.setattr("gateway.delivery.outbox.outbox.CHECKPOINT_BYTES", limit)
+        one.outbox.checkpoint()
+        shutil.copy(one.settings.directory / "outbox.db", tmp_path / "alone.db")
+        with contextlib.closing(sqlite3.connect(tmp_path / "alone.db")) as alone:
+            found = alone.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()
+        assert found == (tables,)
 
 
 def kept(events=1000, size=64 * MIB):
