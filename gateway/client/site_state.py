@@ -20,14 +20,14 @@ class SiteState:
         is_alive: Callable[[str], bool],
         age_s: Callable[[str], float | None],
         is_current: Callable[[str], bool] | None = None,
-        is_awaited: Callable[[], bool] = lambda: False,
+        is_awaited: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Create an empty state.
 
         `is_alive`: returns True for a session that gives signs of life. `age_s`: returns the time since the
         last one, in seconds, None if there was none. `is_current`: returns True if the message of a topic is
-        signed and the newest; None: not verified. `is_awaited`: returns True while a gateway that has not
-        responded yet may still do so.
+        signed and the newest; None: not verified. `is_awaited`: returns True while a session that has given
+        no sign of life yet may still do so.
         """
         self._is_alive = is_alive
         self._age_s = age_s
@@ -171,7 +171,9 @@ class SiteState:
 
     def _is_undecided(self, state: DeviceState | None) -> bool:
         """Tell whether the gateway of a device's state may still prove that it is alive."""
-        return state is not None and self._sessions.get(state.session) is not False and self._is_awaited()
+        if state is None or self._sessions.get(state.session) is False:
+            return False
+        return self._is_awaited(state.session)
 
     def _is_usable(self, session: str, name: str) -> bool:
         is_alive = self._sessions.get(session, False) and self._is_alive(session)

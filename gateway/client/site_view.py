@@ -4,7 +4,6 @@ Without keys every message is taken as the broker delivers it, and nothing count
 """
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,8 +34,8 @@ class SiteView:
         self._freshness = freshness
         self._check = check
         self._silence_timer: asyncio.TimerHandle | None = None
-        self._awaits_until_s = math.inf
-        """Time until which a gateway may prove that it is alive before its devices are reported."""
+        self._first_seen_s: dict[str, float] = {}
+        """Time at which each session was first named by a device's state."""
         is_current = None if check is None else self._is_current
         self.state = SiteState(on_status_changed, self._is_alive, self._age_s, is_current, self._is_awaited)
 
@@ -49,11 +48,6 @@ class SiteView:
         """Stop to watch for silence."""
         if self._silence_timer is not None:
             self._silence_timer.cancel()
-
-    def on_connected(self) -> None:
-        """Give each gateway the time of a token to prove that it is alive."""
-        self._awaits_until_s = asyncio.get_running_loop().time() + SILENCE_S
-        self._watch_silence()
 
     def on_disconnected(self) -> None:
         """Drop what would not be retracted again."""
@@ -121,8 +115,13 @@ class SiteView:
         loop = asyncio.get_running_loop()
         self._silence_timer = loop.call_later(SILENCE_S + 0.1, self.state.report_all)
 
-    def _is_awaited(self) -> bool:
-        return asyncio.get_running_loop().time() < self._awaits_until_s
+    def _is_awaited(self, session: str) -> bool:
+        """Tell whether a session may still prove that it is alive: it has the time of a token for it."""
+        now_s = asyncio.get_running_loop().time()
+        if session not in self._first_seen_s:
+            self._first_seen_s[session] = now_s
+            self._watch_silence()
+        return now_s - self._first_seen_s[session] < SILENCE_S
 
     def _is_alive(self, session: str) -> bool:
         return self._freshness.is_alive(session, asyncio.get_running_loop().time())

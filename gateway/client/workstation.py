@@ -372,7 +372,6 @@ class Workstation:
                     await client.subscribe([(topic, SubscribeOptions(qos=qos)) for topic, qos in topics])
                     backoff.reset()
                     self._client = client
-                    self._view.on_connected()
                     self.connected_event.set()
                     self._notify_waiters()
                     self._report_problem(None)

@@ -146,7 +146,15 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
     shown = tmp_path / "shown.toml"
     # Commented lines show defaults; these cannot: they name things, or their default depends on the profile.
     files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
-    named = ("# username", "# key_variable", "# listen", "# signing_key", "# signed", *files)
+    named = (
+        "# username",
+        "# key_variable",
+        "# listen",
+        "# signing_key",
+        "# signed",
+        "# presence_test",
+        *files,
+    )
     shown.write_text(
         "\n".join(
             line.removeprefix("# ")

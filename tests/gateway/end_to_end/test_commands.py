@@ -5,6 +5,7 @@ Movements of a barrier, proved by its board's frames, are in test_barrier_comman
 
 import asyncio
 import contextlib
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -273,7 +274,10 @@ async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: Seri
 async def test_command_to_stopped_gateway_not_sent(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         await gateway.stop(signal.SIGKILL)
-        # Before its will is published, the broker already has no subscriber for commands.
+        # Before its will is published, the broker already has no subscriber for commands: once it has noticed
+        # that the connections are closed.
+        ids = set(re.findall(r"connected from \S+ as (bgw-\w+) ", gateway.broker.log))
+        await until(lambda: ids <= set(re.findall(r"Client (bgw-\w+) closed", gateway.broker.log)))
         with pytest.raises(CommandNotSent, match="The gateway is not running"):
             await desk.command(BARRIER, "stop", timeout_s=30)
         await until(lambda: not desk.gateways["gw-1"].online)
