@@ -187,7 +187,8 @@ class SiteState:
         """
         status = self.status(position)
         reported = self._reported_status.get(position)
-        if reported is None and not status.gateway_online and self._is_undecided(status.state):
+        is_first = reported is None or reported.state is None  # a claim may come before the state
+        if is_first and not status.gateway_online and self._is_undecided(status.state):
             return
         if reported is None or _comparison_key(reported) != _comparison_key(status):
             self._reported_status[position] = status

@@ -238,7 +238,7 @@ async def test_device_is_online_only_with_gateway(mosquitto: Mosquitto, publishe
 async def first_status(workstation: Workstation) -> DeviceStatus:
     async with asyncio.timeout(PATIENCE_S):
         async for item in workstation.events_and_status():
-            if isinstance(item, DeviceStatus):
+            if isinstance(item, DeviceStatus) and item.state is not None:
                 return item
     raise AssertionError("the workstation has ended")
 
@@ -251,6 +251,7 @@ async def test_first_status_waits_for_gateway(
     async with workstation_at(mosquitto) as workstation:
         await workstation.connected_event.wait()
         await asyncio.sleep(0.7)  # the gateway starts long after this workstation
+        await publisher.say(f"{BASE}/claim", b"", retain=True)
         await publisher.state("one")
         await until(lambda: workstation.status("lane-1/reader").state is not None)
         monkeypatch.undo()
