@@ -1,6 +1,7 @@
 """Fork server alone: its end when the daemon was killed."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from support.gateway.workers import PLUGINS
 from support.patience import PATIENCE_S
+from support.process import daemons
 
 from gateway.ipc.frames import FrameType, encode_frame
 from gateway.supervision.processes import forkserver_client
@@ -20,6 +22,8 @@ from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.worker.spec import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
+PR_SET_DUMPABLE = 4
+"""prctl(2)"""
 
 
 def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
@@ -96,3 +100,21 @@ async def test_no_notice_of_earlier_server_awaited(monkeypatch: pytest.MonkeyPat
             assert await client.exit_status(before) is None
             assert await client.exit_status(0) is None
     await client.close()
+
+
+async def test_forked_server_of_undumpable_process() -> None:
+    """Start the tests' own fork server: as an ordinary user it could not open the log of such a process."""
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+    try:
+        client = daemons.forkserver_client([], "info")
+        try:
+            assert client._channel is not None
+            client._channel.setblocking(True)
+            client._channel.settimeout(0.5)
+            with pytest.raises(TimeoutError):  # it has not ended
+                await asyncio.to_thread(client._channel.recv, 1)
+        finally:
+            await client.close()
+    finally:
+        libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)

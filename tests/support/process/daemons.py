@@ -10,8 +10,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from multiprocessing import reduction
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from support.process.probes import fork_probes
 
@@ -81,14 +83,32 @@ def forkserver_client(drivers: Iterable[str], level: str, log: Path | None = Non
     """Start a fork server of workers; it has imported more than one that is started as a new program."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        process = ForkedProcess(_become_forkserver, theirs, str(log or f"/proc/{os.getpid()}/fd/2"))
+        process = ForkedProcess(_become_forkserver, theirs, _Descriptor(2) if log is None else str(log))
     client = ForkServerClient([*drivers], level, (process.pid, ours))
     client._process = process  # type: ignore[assignment]
     return client
 
 
-def _become_forkserver(channel: socket.socket, log: str) -> None:
-    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+class _Descriptor:
+    """A descriptor that is passed to a forked process. By its path in /proc it could not be opened there.
+
+    A process that is not dumpable, as some tests make it, has that closed to all but root.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __getstate__(self) -> Any:
+        return reduction.DupFd(self.number)
+
+    def __setstate__(self, passed: Any) -> None:
+        self.number = passed.detach()
+
+
+def _become_forkserver(channel: socket.socket, log: str | _Descriptor) -> None:
+    if isinstance(log, str):
+        log = _Descriptor(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    os.dup2(log.number, 2)
     from gateway.supervision.processes.forkserver import main
 
     main(channel)
