@@ -3,7 +3,6 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 
 from drivers.barrier.board import BoardRefused, PulseEnd
 from drivers.barrier.boards.release import RELEASE_ATTEMPTS, ReleaseRefusedError, ReleasingBoard
@@ -129,13 +128,19 @@ class HostTimedBoard(ReleasingBoard):
             self._silent_until_s = asyncio.get_running_loop().time() + silence_s
 
     async def _open_on_close(self) -> None:
-        """Open the relays that a pulse of this driver still keeps closed, if the board responds."""
+        """Open the relays that a pulse of this driver still keeps closed.
+
+        If the board does not acknowledge it, this takes longer than its watchdog waits: the next opening
+        begins with readings, which would restart the watchdog.
+        """
         self._withdraw_pulses()
         await self._cancel_pulses()
         if self._closed_by_us:
-            with suppress(LinkError):  # the next opening finds the relay closed, and opens it
+            try:
                 self._raise_if_silent()
                 await self._repeat_release()
+            except LinkError:
+                await self._stay_silent()
         self._closed_by_us.clear()
 
     async def _cancel_pulses(self) -> None:

@@ -1,5 +1,6 @@
 """Common parts of all boards on Modbus: requests, commands, and the meaning of refusals."""
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,7 +8,12 @@ from typing import Generic, NoReturn, TypeVar
 
 from drivers.barrier.board import BoardLate, BoardRefused, BoardSettings, PulseEnd
 from drivers.barrier.boards.host_timed import HostTimedBoard, relay_closed_error
-from drivers.barrier.boards.release import ReleasingBoard
+from drivers.barrier.boards.release import (
+    REFUSED_PAUSE_S,
+    RELEASE_ATTEMPTS,
+    ReleaseRefusedError,
+    ReleasingBoard,
+)
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
@@ -97,8 +103,9 @@ class ModbusBoard(ReleasingBoard, Generic[SettingsT]):
 
     async def _ask(self, question: ModbusRequest[AnswerT], about: str, *, urgent: bool = False) -> AnswerT:
         """Read a value that every such board has; raises LinkError."""
+        before_write = _allow if urgent else self._before_reading
         try:
-            return await self.link.request(question, urgent=urgent)
+            return await self.link.request(question, urgent=urgent, before_write=before_write)
         except ModbusExceptionResponse as refused:
             text = f"{self._description} does not return {about}: {refused}."
             if refused.is_wrong_board:
@@ -107,6 +114,9 @@ class ModbusBoard(ReleasingBoard, Generic[SettingsT]):
             cause = Cause.NO_RESPONSE if refused.is_temporary else Cause.DEVICE_FAULT
             how = "If it continues, switch the board off and on; check its bus."
             raise LinkError(cause, text, Action.CALL_SUPPORT, how) from None
+
+    def _before_reading(self) -> None:
+        """Check, right before a reading is written, that it may be."""
 
     async def _write(
         self, command: ModbusRequest[bool], *, urgent: bool, before_write: Callable[[], None] = _allow
@@ -191,7 +201,17 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
 
 
 class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
-    """A board that closes a relay on one command, and opens it on another."""
+    """A board that closes a relay on one command, and opens it on another.
+
+    Each reading restarts a watchdog. So a board that has one is not read while a release is unacknowledged:
+    on a lossy line, readings that arrive between lost releases would keep the relay closed. The release is
+    written again in place of the reading.
+    """
+
+    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
+        super().__init__(settings, links)
+        self._unreleased: set[int] = set()
+        """Relays whose release was written, or is about to be, and is not acknowledged."""
 
     async def open(self) -> Identity:
         """Implement `Board.open`. A failure takes longer than the watchdog waits.
@@ -220,8 +240,56 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
         self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
     ) -> None:
         command = WriteSingle(Function.WRITE_COIL, self.relay_address + relay, ON if closed else OFF)
-        await self._write(command, urgent=urgent, before_write=before_write)
+
+        def before_frame() -> None:
+            before_write()
+            if closed:
+                self._unreleased.discard(relay)
+
+        if not closed:
+            self._unreleased.add(relay)
+        await self._write(command, urgent=urgent, before_write=before_frame)
+        if not closed:
+            self._unreleased.discard(relay)
+
+    async def _open_all(self) -> None:
+        self._unreleased |= self._closed_by_us
+        await super()._open_all()
+        self._unreleased.clear()
+
+    async def _ask(self, question: ModbusRequest[AnswerT], about: str, *, urgent: bool = False) -> AnswerT:
+        while True:
+            try:
+                return await super()._ask(question, about, urgent=urgent)
+            except _ReleaseUnacknowledged:
+                self._raise_if_stuck()
+                await self._release_again()
+
+    def _before_reading(self) -> None:
+        if self._unreleased and self.pulse_end is PulseEnd.WATCHDOG:
+            raise _ReleaseUnacknowledged
+
+    async def _release_again(self) -> None:
+        """Write the unacknowledged releases once more; raises LinkError if one remains unacknowledged.
+
+        A release that the board refuses is repeated, as a busy board refuses for a moment.
+        """
+        for left in reversed(range(RELEASE_ATTEMPTS)):
+            try:
+                for relay in sorted(self._unreleased):
+                    await self._switch_relay(relay, False, urgent=True, before_write=_allow)
+            except BoardRefused as refused:
+                if not left:
+                    raise ReleaseRefusedError(str(refused)) from None
+                await asyncio.sleep(REFUSED_PAUSE_S)
+                self._raise_if_stuck()
+            else:
+                return
 
     async def close(self) -> None:
         """Implement `Board.close`."""
         await self._open_on_close()
+
+
+class _ReleaseUnacknowledged(Exception):  # noqa: N818 - a state, not a fault
+    """A reading was not written, because a release is unacknowledged."""

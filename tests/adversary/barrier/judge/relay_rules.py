@@ -10,8 +10,6 @@ from adversary.barrier.judge.records import Contact, DoorFacts, Truth
 DEAD_S = 0.3
 LONGEST_S = 1.0
 EPSILON_S = 0.005
-RELEASED_AGAIN_S = 0.5
-"""Longest time between two attempts to release a contact whose frames are lost, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -58,23 +56,11 @@ def _pulses_end(case: Case) -> None:
                 if one.door == door and one.contact == contact and one.energises and from_s < one.at_s < to_s
             )  # fmt: skip
             limit_s += closed_again * case.facts.pulse_s
-            limit_s = max(limit_s, _lost_until_s(case, relay, from_s + limit_s, to_s) - from_s)
             if to_s - from_s > limit_s + EPSILON_S:
                 text = f"{contact} of {door or 'the boom'} is closed for {to_s - from_s:.1f} s"
                 ends = [one for one in steps.records if one is not None and one.at_s in (from_s, to_s)]
                 lives = [life for life in case.lives if from_s - 0.5 <= life.at_s <= to_s]
                 case.blame(7, "relay stays closed", from_s + limit_s, text, *ends, *lives[:4])
-
-
-def _lost_until_s(case: Case, relay: int, due_s: float, to_s: float) -> float:
-    """Return until when releases of a contact were written again and again, and did not arrive."""
-    door, contact = case.role(relay)
-    until_s = due_s
-    for action in case.actions:
-        is_release = (action.door, action.contact, action.kind) == (door, contact, "off")
-        if is_release and not action.wire.arrived and action.at_s <= min(until_s, to_s):
-            until_s = max(until_s, action.at_s + RELEASED_AGAIN_S)
-    return until_s
 
 
 def _foreign(case: Case, from_s: float, to_s: float) -> bool:

@@ -282,19 +282,6 @@ def test_relay_that_stays_closed_is_found(pulse_s: float, broken: bool) -> None:
     assert story.rules(8.0) == ({(7, "relay stays closed")} if broken else set())
 
 
-@pytest.mark.parametrize(("every_s", "broken"), [(0.4, False), (0.6, True)])
-def test_lost_releases_are_written_again(every_s: float, broken: bool) -> None:
-    """A contact that lost frames hold closed is not blamed on the gateway while it tries."""
-    story = Story()
-    story.polls(0.2, 8.0)
-    story.command(3.0, "open")
-    story.move(3.0, OPEN, pulse_s=4.0)
-    for n in range(int(3.5 / every_s) + 1):
-        story.frame(3.5 + n * every_s, f"0500{OPEN:02x}0000", arrived=False)
-    story.answer(8.0, "c1", "failed")
-    assert ((7, "relay stays closed") in story.rules(8.0)) is broken
-
-
 def closing_on_a_person(
     reopened_s: float | None, lost_s: float | None = None, *, is_shorted: bool = False
 ) -> set[tuple[int, str]]:

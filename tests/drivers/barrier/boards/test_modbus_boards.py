@@ -16,7 +16,7 @@ from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
 from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from simulators.barrier.bus_faults import ExceptionReply, LostReply
+from simulators.barrier.bus_faults import ExceptionReply, LostReply, LostRequest
 from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
 from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
@@ -271,6 +271,51 @@ async def test_lost_confirmation_opens_all_once_more(path: Path | None) -> None:
         await site.log.until(lambda: len(site.log.releases) == 2)
         assert [frame.function for frame in site.log.releases] == [5, 15]
         assert len(await board.read_inputs()) == 8
+
+
+async def test_no_reading_between_lost_releases() -> None:
+    """Readings restart the watchdog: the relay would stay closed for as long as releases are lost."""
+    async with site_of(WATCHED) as site, opened(site, WATCHED, response_timeout_s=WITHIN_S) as board:
+        await board.pulse_relay(0, 0.1)
+        site.inject(LostRequest(exchanges=3, of="writes"))
+        answers = [await reading(board) for _ in range(4)]
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        lost_s = site.log.releases[0].at_s
+        between = [
+            frame
+            for frame in site.log.requests
+            if lost_s < frame.at_s < site.log.contacts[1].at_s and frame.effect is Effect.NONE
+        ]
+        assert not between
+        assert None in answers
+        assert len(await board.read_inputs()) == 8
+
+
+async def reading(board: Board) -> tuple[bool, ...] | None:
+    """Return the inputs, or None after an error, some time later."""
+    await asyncio.sleep(0.05)
+    try:
+        return await board.read_inputs()
+    except LinkError:
+        return None
+
+
+async def test_busy_release_comes_before_readings() -> None:
+    async with site_of(WATCHED) as site, opened(site, WATCHED, response_timeout_s=WITHIN_S) as board:
+        await board.pulse_relay(0, 0.1)
+        site.inject(ExceptionReply(code=6, exchanges=2, of="writes"))
+        await site.log.until(lambda: bool(site.log.releases))
+        assert len(await board.read_inputs()) == 8
+        assert not any(await board.read_relays())
+
+
+async def test_close_waits_for_the_watchdog() -> None:
+    """The next opening begins with readings, which would restart the watchdog."""
+    async with site_of(WATCHED) as site:
+        async with opened(site, WATCHED, response_timeout_s=0.1) as board:
+            await board.pulse_relay(0, 5)
+            site.inject(LostRequest(exchanges=1000, of="writes"))
+        assert site.log.contacts[1].cause is Why.WATCHDOG
 
 
 async def test_stuck_relay_is_left_to_the_watchdog(tmp_path: Path) -> None:
