@@ -255,12 +255,17 @@ def test_open_errors_have_remedies(number: int, cause: Cause, remedy: str) -> No
 
 async def test_program_with_camera_is_named(tmp_path: Path) -> None:
     node = tmp_path / "video0"
-    node.touch()
+    node.write_text("\n")
     with node.open() as opened:
-        process = await asyncio.create_subprocess_exec("sleep", "60", stdin=opened)
+        process = await asyncio.create_subprocess_exec(
+            "tail", "-f", stdin=opened, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
         try:
+            # Until the program runs, the kernel lets only root see its files (begin_new_exec in fs/exec.c).
+            await process.stdout.readline()
             error = open_error(str(node), str(node), OSError(errno.EBUSY, "no"))
         finally:
             process.kill()
-            await process.wait()
-    assert f"sleep (pid {process.pid})" in error.text
+            await process.communicate()
+    assert f"tail (pid {process.pid})" in error.text
