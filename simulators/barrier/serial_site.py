@@ -1,6 +1,7 @@
 """A barrier behind a relay board with its own serial port, and its settings."""
 
 import functools
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from simulators.barrier.faults import BoardsHung, SlowBus, StalledAdapter
 from simulators.barrier.host_sessions import HostSessions
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.site import BarrierSite, FaultPlan
-from simulators.barrier.timeline import Timeline
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import Frame, FrameFate, WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.faults import Fault, Noise, Unplug
@@ -66,6 +67,9 @@ class SerialSite(BarrierSite):
         self.pending = PendingExchanges()
         self._hung = False
         self._slow_s = 0.0
+        self._delayed: list[TimerHandle] = []
+        """Commands that a slow board has not executed yet, in order."""
+        self._last_due_s = 0.0
         self._visits = HostSessions(self.line, log)
 
     @asynccontextmanager
@@ -102,7 +106,10 @@ class SerialSite(BarrierSite):
         super().clear_faults()
 
     def on_power_lost(self) -> None:
-        """See `BarrierSite`: the port vanishes."""
+        """See `BarrierSite`: the port vanishes, and commands that were not executed yet are lost."""
+        for command in self._delayed:
+            command.cancel()
+        self._delayed.clear()
         self._visits.cut()
 
     def on_power_restored(self) -> None:
@@ -137,19 +144,33 @@ class SerialSite(BarrierSite):
             effect=command.effect,
         )
         if exchange.is_received:
-            self._after(self._slow_s, functools.partial(self._act, command, exchange, frame))
+            self._in_order(functools.partial(self._act, command, exchange, frame))
 
-    def _after(self, delay_s: float, action: Callable[[], None]) -> None:
-        if delay_s > 0:
-            self.timeline.call_at(self.timeline.now_s + delay_s, action)
-        else:
+    def _in_order(self, action: Callable[[], None]) -> None:
+        """Execute a command after the delay of a slow board, and after all earlier ones."""
+        if not self._slow_s and not self._delayed:
             action()
+            return
+        # Two timers for one moment have no order.
+        due_s = max(self.timeline.now_s + self._slow_s, math.nextafter(self._last_due_s, math.inf))
+
+        def execute() -> None:
+            self._delayed.remove(handle)
+            action()
+
+        self._last_due_s = due_s
+        handle = self.timeline.call_at(due_s, execute)
+        self._delayed.append(handle)
 
     def _act(self, command: Command, exchange: Exchange, frame: Frame) -> None:
         if not self.board.is_powered or command.perform is None:
             return
         if answer := command.perform(frame.number):
-            self._after(exchange.late_s, functools.partial(self._answer, answer, exchange, frame))
+            send = functools.partial(self._answer, answer, exchange, frame)
+            if exchange.late_s:
+                self.timeline.call_at(self.timeline.now_s + exchange.late_s, send)
+            else:
+                send()
 
     def _answer(self, answer: bytes, exchange: Exchange, frame: Frame) -> None:
         meaning = " ".join(answer.decode("latin-1").split())

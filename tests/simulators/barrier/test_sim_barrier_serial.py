@@ -1,5 +1,6 @@
 """Relay boards with their own serial port, on a pty, with the barrier behind them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,6 +106,26 @@ async def test_hung_and_slow_board(site: SerialSite, host: Host) -> None:
     assert await host.read(len(READS_OFF)) == READS_OFF
     request, response = site.log.requests[-1], site.log.responses[-1]
     assert response.at_s - request.at_s >= 0.05
+
+
+async def test_slow_board_keeps_order(site: SerialSite, host: Host) -> None:
+    site.inject(SlowBus(delay_s=0.2))
+    host.write(ON)
+    await site.log.until(lambda: site.log.requests)
+    site.inject(ClearFaults())
+    host.write(b"relay off 0\r")
+    await site.log.until(lambda: len(site.log.responses) == 2)
+    assert [contact.closed for contact in site.log.contacts] == [True, False]
+
+
+async def test_power_cut_discards_delayed_commands(site: SerialSite, host: Host) -> None:
+    site.inject(SlowBus(delay_s=0.2))
+    host.write(ON)
+    await site.log.until(lambda: site.log.requests)
+    site.inject(PowerCut(of="boards"))
+    site.inject(ClearFaults())
+    await asyncio.sleep(0.25)  # longer than the delay
+    assert not site.log.contacts
 
 
 async def test_noise_is_no_answer_to_anything(site: SerialSite, host: Host) -> None:
