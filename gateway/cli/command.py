@@ -122,10 +122,10 @@ def run_and_print(post: Post, login: Login, position: str, verb: str, ask: Any, 
         typer.echo(json.dumps(fields))
         return
     unverified = "" if answer.is_verified else " (unverified)"
-    console.print(f"{position} {verb}: done{_facts(result)}{unverified}", markup=False, soft_wrap=True)
+    console.print(f"{position} {verb}: done{_result_text(result)}{unverified}", markup=False, soft_wrap=True)
 
 
-def _facts(result: dict[str, Any]) -> str:
+def _result_text(result: dict[str, Any]) -> str:
     """Return the single values of a result as text; lists and objects are for `--json`."""
     simple = {name: value for name, value in result.items() if isinstance(value, str | int | float)}
     return "".join(f" {name}={value}" for name, value in simple.items())

@@ -148,10 +148,10 @@ def take_out(guard: Guard) -> None:
 
 def look_for(guard: Guard, trials: int) -> str | None:
     """Play until the judge finds a violation of the guard's invariants; return it."""
+    from adversary.barrier.forbidden_stories import ALL_STORIES
     from adversary.barrier.judge.verdict import judge
     from adversary.barrier.rig.lane import play
     from adversary.barrier.trials import run_trial
-    from adversary.barrier.ungrounded import ALL_STORIES
 
     for name in guard.stories:
         post, story = ALL_STORIES[name]

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from adversary.barrier.forbidden_stories import ALL_STORIES
 from adversary.barrier.judge.verdict import judge
 from adversary.barrier.rig.lane import play
-from adversary.barrier.ungrounded import ALL_STORIES
 
 
 @pytest.mark.parametrize("name", ALL_STORIES)

@@ -39,7 +39,7 @@ from drivers.passport.observations import (
 )
 from drivers.passport.read_result import overall_outcome
 from gateway.cli._render.event import event_json, event_line, state_light, status_line
-from gateway.cli.command import _facts
+from gateway.cli.command import _result_text
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState
 from gateway.contract.envelope import ClockStatus, Event
@@ -300,5 +300,5 @@ def test_plate_is_shown_only_with_reveal(provenance: str, word: str) -> None:
 
 def test_result_of_command_is_one_line() -> None:
     writes = [{"kind": "open", "door": "", "relay": 0}]
-    facts = _facts({"state": "open", "duration_s": 1.82, "writes": writes, "fault": None, "door": {}})
+    facts = _result_text({"state": "open", "duration_s": 1.82, "writes": writes, "fault": None, "door": {}})
     assert facts == " state=open duration_s=1.82"

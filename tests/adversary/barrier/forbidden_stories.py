@@ -1,4 +1,4 @@
-"""Short stories of commands without grounds: cancelled, too early, or on inputs that forbid them."""
+"""Short stories of commands that must move nothing: cancelled, too early, or forbidden by the inputs."""
 
 import asyncio
 
