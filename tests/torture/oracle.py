@@ -25,7 +25,6 @@ Not guaranteed, and therefore counted separately by reason:
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any
 
 from torture.chaos import SentEvent, Snapshot
@@ -36,6 +35,8 @@ LATE_S = 2.0
 """Tolerance of expiry, in seconds: it is sent in whole seconds, and brokers check it once a second."""
 WAIT_FOR_SUBSCRIBER_S = 30.0
 TOLD_BY = {"outbox_commits_lost", "outbox_set_aside", "event_damaged", "image_damaged"}
+REPORT_S = 60.0
+"""Time after a damage of the outbox in which the gateway must report it, in seconds."""
 DISK_CAUSES = {"disk_full", "disk_error", "disk_read_only"}
 DISK_SETTLE_S = 1.0
 """Time after the end of a fault of the disk in which the gateway may still report it, in seconds."""
@@ -188,13 +189,26 @@ def _late(name: str, arrivals: list[Arrival], evidence: RunEvidence, verdict: Ru
     verdict.figures[f"oldest traveller event in time at {name}, s"] = round(oldest, 2)
 
 
+def _reported_until(damage: Snapshot, later: list[Snapshot]) -> float:
+    """Return the time by which the gateway must have reported a damage.
+
+    Another damage ends it, if the outbox could be read before that: else the gateway had not opened it yet.
+    """
+    last_at = damage.at
+    for one in later:
+        if not one.unreadable:
+            return min(one.at, last_at + REPORT_S)
+        last_at = one.at
+    return last_at + REPORT_S
+
+
 def _corrupted(place: tuple[str, str, int], evidence: RunEvidence) -> tuple[bool, bool]:
     """Return whether an event was in an outbox that was then damaged, and whether the gateway reported it."""
     damaged = [one for one in evidence.snapshots if one.corrupted]
     # An event may survive one damage and be lost with the next.
-    for snapshot, later in reversed([*zip_longest(damaged, damaged[1:])]):
+    for n, snapshot in reversed([*enumerate(damaged)]):
         if place in snapshot.waiting:
-            until = snapshot.at + 60 if later is None else min(later.at, snapshot.at + 60)
+            until = _reported_until(snapshot, damaged[n + 1 :])
             told = any(
                 snapshot.at <= when <= until and entry.get("event") in TOLD_BY for when, entry in evidence.log
             )

@@ -204,6 +204,19 @@ def test_last_damage_counts(clean_run: RunEvidence) -> None:
     assert evaluate(clean_run).breaches == []
 
 
+def test_report_comes_after_damages_of_an_unread_outbox(clean_run: RunEvidence) -> None:
+    """With a full disk the gateway opened no outbox between two damages: its first report is of both."""
+    del clean_run.headquarters[4]
+    lost = {("e1", RECORD, 5): "id-005"}
+    clean_run.snapshots.insert(0, Snapshot(5.5, waiting=lost, corrupted="cut off"))
+    clean_run.snapshots.insert(1, Snapshot(9.5, unreadable="malformed", corrupted="overwritten"))
+    assert any("silently" in text for text in evaluate(clean_run).breaches)
+    clean_run.log.append((9.9, {"event": "outbox_commits_lost"}))
+    assert evaluate(clean_run).breaches == []
+    clean_run.snapshots[1] = dataclasses.replace(clean_run.snapshots[1], unreadable="")
+    assert any("silently" in text for text in evaluate(clean_run).breaches)
+
+
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
 def test_repetition_allowed_two_ids_not(clean_run: RunEvidence, end: str) -> None:
     came = getattr(clean_run, end)
