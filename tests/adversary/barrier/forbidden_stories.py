@@ -4,6 +4,7 @@ import asyncio
 
 from adversary.barrier.rig.lane import Lane
 from adversary.barrier.rig.posts import Post
+from adversary.barrier.silent_stories import SILENT
 from adversary.barrier.stories import DUMB, QUICK, STORIES, Story, begin, open_and_closing, told
 
 
@@ -89,4 +90,4 @@ UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "slow once": (Post("waveshare-rtu", controller=DUMB), slow_once),
     "person between readings": (Post(TCP, controller=DUMB), person_between_readings),
 }
-ALL_STORIES = STORIES | UNGROUNDED
+ALL_STORIES = STORIES | UNGROUNDED | SILENT

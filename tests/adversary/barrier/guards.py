@@ -25,6 +25,7 @@ GRANT = f"{CONTROL}/doors/opening_grant.py"
 MOVEMENT = f"{CONTROL}/doors/movement.py"
 DRIVER = "drivers/barrier/driver.py"
 WRITER = "drivers/barrier/board_writer.py"
+LCUS = "drivers/barrier/boards/lcus.py"
 HOST_TIMED = "drivers/barrier/boards/host_timed.py"
 CHANNEL = "drivers/access/osdp/channel.py"
 PANEL = "drivers/access/osdp/panel.py"
@@ -78,6 +79,7 @@ GUARDS: dict[str, Guard] = {
     "shut in emergency": _guard({11}, (MACHINE, "        late = self._emergency_s is not None and", "        late = False and self._emergency_s is not None and"), stories=("8 shut",)),
     "stop of each door": _guard({12}, (MACHINE, "        for one in self._door_controls:\n            one.passages.revoke()\n            one.obstruction.on_stop()\n", "        for one in self._door_controls[:1]:\n            one.passages.revoke()\n            one.obstruction.on_stop()\n"), stories=("3 stop of two doors",)),
     "stop is repeated": _guard({12}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("3 stop is lost",)),
+    "silent stop is repeated": _guard({10, 12}, (LCUS, "                if urgent:\n                    self._repeat(relay)", "                if False:\n                    self._repeat(relay)"), stories=("3 silent stop is lost", "4 silent reopening is lost")),
     "stop with arguments": _guard({12}, ("gateway/worker/commands.py", "if (without := _stop_without_arguments(command)) is not None:", "if (without := None) is not None:"), stories=("11 stop with a door",)),
     "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
     "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
