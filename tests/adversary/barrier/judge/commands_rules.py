@@ -15,8 +15,8 @@ STALL_S = 0.3
 STOP_S = 0.3
 """Time from a stop to its frame: one frame's answer, and a little."""
 FRAME_S = 0.25
-SEEN_S = 0.5
-"""Time after a reading of the open limit until no reopening is on its way any more, in seconds."""
+SEEN_S = 0.3
+"""Time after a second reading of the open limit until no reopening is on its way any more, in seconds."""
 KEPT_S = 15.0
 """Longest time for which a reopening is repeated, in seconds: until the door is sensed open."""
 
@@ -45,12 +45,23 @@ def is_reopening(case: Case, action: Action) -> bool:
     """
     key = case.place(action.wire)
     if key not in case.reopenings:
-        case.reopenings[key] = action.contact == "open" and _is_reopening(case, action)
+        case.reopenings[key] = action.contact == "open" and (
+            _is_reopening(case, action.door, action.at_s) or _is_repeated(case, action)
+        )
     return case.reopenings[key]
 
 
-def _is_reopening(case: Case, action: Action) -> bool:
-    door, at_s = action.door, action.at_s
+def _is_repeated(case: Case, action: Action) -> bool:
+    """Return whether a silent board is written to again while the pulse of a reopening lasts."""
+    from_s = action.at_s - case.facts.pulse_s
+    return case.facts.is_silent and any(
+        one.door == action.door and one.contact == "open" and one.energises
+        and from_s <= one.at_s < action.at_s and _is_reopening(case, one.door, one.at_s)
+        for one in case.actions
+    )  # fmt: skip
+
+
+def _is_reopening(case: Case, door: str, at_s: float) -> bool:
     from_s = at_s - KEPT_S
     noticed_s = _noticed_s(case, door, from_s, at_s)
     if noticed_s is None or _is_seen_open(case, door, noticed_s, at_s):
@@ -89,16 +100,20 @@ def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | Non
 
 
 def _is_seen_open(case: Case, door: str, from_s: float, to_s: float) -> bool:
-    """Return whether the door was read as open since, early enough for a process that was not held up."""
+    """Return whether the door was read as open since, early enough for a process that was not held up.
+
+    Twice in a row: a limit that flickers ends no reopening.
+    """
     closed_limit = case.signal("closed_limit", door)
     if case.is_slow(from_s, to_s) or not case.alive.throughout(from_s, to_s):
         return False
     until_s = to_s - SEEN_S - case.slack_s(from_s, to_s)
-    return any(
-        from_s < one.asked_s and one.at_s <= until_s and one.values.get((door, "open_limit"))
-        and not closed_limit.at(one.asked_s)
+    seen = [
+        one.values[door, "open_limit"] and not closed_limit.at(one.asked_s)
         for one in case.readings
-    )  # fmt: skip
+        if (door, "open_limit") in one.values and from_s < one.asked_s and one.at_s <= until_s
+    ]
+    return any(before and after for before, after in pairwise(seen))
 
 
 def _is_between_at_start(case: Case, door: str, from_s: float, to_s: float) -> bool:
@@ -147,8 +162,8 @@ def _explained(case: Case, moves: list[Action]) -> None:
     for action, command in explain(case, moves):
         grace_s = STALL_S if case.stalled(action.at_s) else LATE_S
         if command is None:
-            if is_reopening(case, action):
-                continue
+            if is_reopening(case, action) or not case.counts(action):
+                continue  # a frame that an adapter has held, and that has moved nothing
             earlier = [
                 one for one in done.values() if one.door == action.door and one.contact == action.contact
             ]

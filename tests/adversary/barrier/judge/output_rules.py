@@ -131,6 +131,8 @@ def _too_soon(case: Case, action: Action, moves: list[Action]) -> None:
     reopenings = [
         one for one in moves
         if one.wire is not action.wire and 0 <= action.at_s - one.at_s < APART_S - QUEUE_S
+        # A silent board is written to again, which closes no contact anew.
+        and (one.closed_s > 0 or not case.facts.is_silent)
         and is_reopening(case, one) and case.counts(one)
         and case.life_at(one.at_s) == case.life_at(action.at_s)
     ]  # fmt: skip

@@ -154,19 +154,24 @@ def test_movements_a_minute_are_counted(third_s: float, broken: bool) -> None:
 # Reopening.
 
 
-def closing_left(presence: tuple[float, float] | None, *, open_s: float | None = None) -> Story:
+def closing_left(
+    presence: tuple[float, float] | None, *, open_s: float | None = None, facts: LaneFacts = FACTS
+) -> Story:
     """Return a boom that closes from 3.1 s, with a person in the way, and maybe open again for a second."""
-    story = Story()
+    story = Story(facts)
     story.opened()
     story.command(3.0, "close")
-    story.move(3.0, CLOSE)
+    if facts is SILENT:
+        story.switch(3.0, CLOSE, True)
+        story.switch(3.5, CLOSE, False)
+    else:
+        story.move(3.0, CLOSE)
     story.signal(3.1, "open_limit", False)
     story.answer(4.3, "c1", "failed")
     if presence is not None:
         story.pulse_signal(*presence, "presence")
     if open_s is not None:
         story.pulse_signal(open_s, open_s + 1.0, "open_limit")
-    story.polls(0.2, 24.0)
     return story
 
 
@@ -178,7 +183,7 @@ def closing_left(presence: tuple[float, float] | None, *, open_s: float | None =
         ((2.0, 2.9), None, 4.2, True),  # it had gone when the boom began to close
         ((4.0, 4.3), None, 19.2, False),
         ((4.0, 4.3), None, 19.4, True),
-        ((4.0, 4.3), 5.9, 6.4, False),  # on its way when the open limit was read
+        ((4.0, 4.3), 5.9, 6.45, False),  # on its way when the open limit was read twice, at 6.0 s and 6.2 s
         ((4.0, 4.3), 5.9, 6.6, True),
         ((4.0, 9.0), 5.9, 8.0, False),  # in the way when it left the open end again
     ],
@@ -188,7 +193,53 @@ def test_reopening_is_asked_by_nobody(
 ) -> None:
     """It follows somebody in the way, and is repeated until the door is sensed open."""
     story = closing_left(presence, open_s=open_s)
+    story.polls(0.2, 24.0)
     story.move(at_s, OPEN)
+    assert bool(story.rules(24.0) & {UNASKED, TWICE}) is broken
+
+
+@pytest.mark.parametrize(("flicker_s", "broken"), [(6.3, True), (6.1, False)])
+def test_flicker_ends_no_reopening(flicker_s: float, broken: bool) -> None:
+    """The open limit is read at 6.0 s, and again unless both limits are made since 6.1 s."""
+    story = closing_left((4.0, 4.3))
+    story.signal(5.9, "open_limit", True)
+    story.signal(flicker_s, "closed_limit", True)
+    story.polls(0.2, 24.0)
+    story.move(8.0, OPEN)
+    assert (UNASKED in story.rules(24.0)) is broken
+
+
+@pytest.mark.parametrize(
+    ("pulse_s", "stall", "broken"), [(0.04, True, False), (0.06, True, True), (0.04, False, True)]
+)
+def test_held_frame_that_moves_nothing(pulse_s: float, stall: bool, broken: bool) -> None:
+    """Its release follows in the same buffer."""
+    story = Story()
+    story.polls(0.2, 6.0)
+    story.move(3.0, OPEN, pulse_s=pulse_s)
+    if stall:
+        story.trouble(2.0, "stall", 3.0)
+    assert (UNASKED in story.rules(6.0)) is broken
+
+
+@pytest.mark.parametrize(
+    ("facts", "written_s", "broken"),
+    [
+        (SILENT, (6.4, 6.7), False),
+        (SILENT, (6.4, 6.95), True),
+        (SILENT, (6.4, 6.7, 7.0), True),
+        (SILENT, (7.0, 7.3), True),
+        (FACTS, (6.4, 6.7), True),
+    ],
+)
+def test_repeated_reopening_belongs_to_its_pulse(
+    facts: LaneFacts, written_s: tuple[float, ...], broken: bool
+) -> None:
+    """On a silent board, for 0.5 s, though the door is sensed open at 6.2 s."""
+    story = closing_left((4.0, 4.3), open_s=5.9, facts=facts)
+    story.polls(0.2, 24.0)
+    for at_s in written_s:
+        story.switch(at_s, OPEN, True)
     assert bool(story.rules(24.0) & {UNASKED, TWICE}) is broken
 
 
@@ -196,6 +247,7 @@ def test_reopening_is_asked_by_nobody(
 def test_reopening_of_a_held_up_process(lives: list[str], broken: bool) -> None:
     """It may not have seen yet that the door is open."""
     story = closing_left((4.0, 4.3), open_s=5.9)
+    story.polls(0.2, 24.0)
     story.add(*[Life(6.0, 1, what) for what in lives])  # type: ignore[arg-type]
     story.move(7.0, OPEN)
     assert (UNASKED in story.rules(24.0)) is broken
@@ -251,5 +303,6 @@ def test_stop_is_written_first(relay: int, verb: str, stall: bool, broken: bool)
 
 def test_reopening_is_written_first() -> None:
     story = closing_left((4.0, 9.0))
+    story.polls(0.2, 24.0)
     story.move(4.2, OPEN, connection=2)
     assert (5, "writes first") not in story.rules(24.0)

@@ -204,6 +204,22 @@ def test_movement_after_a_reopening_is_found(second_s: float, killed_s: float | 
     assert ((21, "too soon after a reopening") in story.rules(9.0)) is broken
 
 
+@pytest.mark.parametrize(("again_s", "broken"), [(4.4, False), (4.8, True)])
+def test_repeated_frame_is_no_second_reopening(again_s: float, broken: bool) -> None:
+    """Of a silent board, while its contact is closed."""
+    story = closing_on_a_person(SILENT, left_s=4.9)
+    story.switch(4.2, OPEN, True)
+    story.switch(4.7, OPEN, False)
+    if broken:
+        story.switch(again_s, OPEN, True)
+    else:
+        story.frame(again_s, bytes.fromhex("a00101a2"))
+    story.polls(0.2, 9.0)
+    story.command(6.0, "open", "c2")
+    story.switch(6.0, OPEN, True)
+    assert ((21, "too soon after a reopening") in story.rules(9.0)) is broken
+
+
 @pytest.mark.parametrize(
     ("change", "broken"),
     [
