@@ -17,6 +17,8 @@ class DeviceRecord:
         self.text = text
         self.stop_s: float | None = None
         """Time of a stop that the device has not acknowledged yet, by the event loop; not stored."""
+        self.movements_s: list[float] = []
+        """Times of recent movements, the newest last, by the event loop; not stored."""
         self._store = store
         self._written = self._stored = 0
         """Numbers of the newest content, and of the newest one on the disk."""

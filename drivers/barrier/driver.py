@@ -118,7 +118,9 @@ class BarrierDriver(Driver[SettingsT]):
         latches = read_record(self.record.text, _record_clock())
         # A first record is written at once: an absent one must never be one that the disk has refused.
         self._recorded = None if self.record.text is None else latches
-        self._machine = BarrierStateMachine(self.settings, _now_s(), latches, board.release_timeout_s)
+        self._machine = BarrierStateMachine(
+            self.settings, _now_s(), latches, board.release_timeout_s, self.record.movements_s
+        )
         self._writer = BoardWriter(board, self.settings, self._machine, self._publish)
         stop_s = self.record.stop_s
         if stop_s is not None and _now_s() - stop_s < STOP_KEPT_S:

@@ -4,7 +4,9 @@ Source: LC Technology's sheets of LCUS-1 to LCUS-8, as public programs follow th
 operation sum``, channels counted from 1, operation 1 on and 0 off, the sum that of the first three bytes
 modulo 256. It neither acknowledges nor reports its relays, and it has no mechanism that ends a pulse: a
 barrier may be wired to it only where another board reads its position and a time relay opens its contacts.
-A lost frame cannot be noticed, so the frame that opens a relay is repeated at every poll.
+A lost frame cannot be noticed, so the frame that opens a relay is repeated at every poll, and so is the one
+that closes the contact of a stop or a reopening, for as long as its pulse lasts. The frame of a movement is
+written once.
 """
 
 import asyncio
@@ -24,6 +26,8 @@ from drivers.links.serial import SerialLink, SerialSettings
 
 WRITE_TIMEOUT_S = 0.1
 START = 0xA0
+TOGETHER_S = 0.02
+"""Time within which urgent pulses belong together, as the stops of two doors do, in seconds."""
 
 
 def _allow() -> None:
@@ -66,6 +70,11 @@ class LcusBoard(HostTimedBoard):
         self._told = [False] * settings.relays
         self._pulsed: set[int] = set()
         """Relays that this driver has closed since it opened the port."""
+        self._repeated: dict[int, float] = {}
+        """Relays in an urgent pulse, which are closed again at every poll, and the begin of their pulses.
+
+        A later urgent pulse ends that of earlier ones, because it may be the stop of what they have begun.
+        """
         self._requests: RequestQueue
         self._link: SerialLink
 
@@ -86,9 +95,12 @@ class LcusBoard(HostTimedBoard):
     async def read_relays(self) -> tuple[bool, ...]:
         """Return the last commanded states: the board cannot be read.
 
-        Opens again each relay that was opened after a pulse: the frame before may be lost, unnoticed.
+        Opens again each relay that was opened after a pulse, and closes again each one in an urgent pulse:
+        the frame before may be lost, unnoticed.
         """
         await self.read_inputs()
+        for relay in sorted(self._repeated):
+            await self._requests.submit(lambda relay=relay: self._close_again(relay), urgent=True)  # type: ignore[misc]
         for relay in self._pulsed - self._closed_by_us:
             await self._requests.submit(lambda relay=relay: self._open_again(relay), urgent=False)  # type: ignore[misc]
         return tuple(self._told)
@@ -96,6 +108,10 @@ class LcusBoard(HostTimedBoard):
     async def _open_again(self, relay: int) -> None:
         if relay not in self._closed_by_us:  # a pulse may have come while this waited
             await self._send(relay, False, _allow)
+
+    async def _close_again(self, relay: int) -> None:
+        if relay in self._repeated:  # its pulse may have ended while this waited
+            await self._send(relay, True, _allow)
 
     async def close(self) -> None:
         """Implement `Board.close`."""
@@ -110,10 +126,20 @@ class LcusBoard(HostTimedBoard):
             before_write()
             if closed:
                 self._pulsed.add(relay)
+                if urgent:
+                    self._repeat(relay)
 
+        self._repeated.pop(relay, None)
         await self._requests.submit(lambda: self._send(relay, closed, check), urgent=urgent)
 
+    def _repeat(self, relay: int) -> None:
+        now_s = asyncio.get_running_loop().time()
+        since_s = now_s - TOGETHER_S
+        self._repeated = {one: at_s for one, at_s in self._repeated.items() if at_s >= since_s}
+        self._repeated[relay] = now_s
+
     async def _open_all(self) -> None:
+        self._repeated.clear()
         for relay in range(self.relays):
             await self._requests.submit(lambda relay=relay: self._send(relay, False, _allow), urgent=True)  # type: ignore[misc]
 

@@ -40,6 +40,7 @@ class BarrierStateMachine:
     """State machine of one barrier with one or two doors.
 
     `release_timeout_s`: time after the end of a pulse until its relay is certainly open, in seconds.
+    `moved_s`: times of the movements before, see `ActuationLimiter`.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class BarrierStateMachine:
         now_s: float,
         latches: Latches = Latches(),  # noqa: B008 - immutable
         release_timeout_s: float = 0.0,
+        moved_s: list[float] | None = None,
     ) -> None:
         self.settings = settings
         self.latches = latches
@@ -57,7 +59,7 @@ class BarrierStateMachine:
         self.emergency_count = 0
         """Number of emergencies since the start."""
         self._door_controls = [DoorControl(door, settings) for door in settings.doors]
-        self._limiter = ActuationLimiter(settings, now_s)
+        self._limiter = ActuationLimiter(settings, now_s, moved_s)
         self._writes = SafeWrites(settings, self._door_controls, release_timeout_s)
         self._pace = SensingPace()
         self._sensed: BarrierInputs | None = None

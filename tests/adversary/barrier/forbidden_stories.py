@@ -4,6 +4,7 @@ import asyncio
 
 from adversary.barrier.rig.lane import Lane
 from adversary.barrier.rig.posts import Post
+from adversary.barrier.silent_stories import SILENT
 from adversary.barrier.stories import DUMB, QUICK, STORIES, Story, begin, open_and_closing, told
 
 
@@ -61,6 +62,16 @@ async def hurry_after_a_reopening(lane: Lane) -> None:
     await asyncio.sleep(4.0)
 
 
+async def many_movements(lane: Lane) -> None:
+    """More movements than a minute permits, with lost links in between."""
+    await begin(lane)
+    for _ in range(3):
+        for verb in ("open", "close"):
+            await told(lane, verb)
+        lane.fault("unplug", for_s=0.2)
+        await asyncio.sleep(2.5)
+
+
 async def slow_once(lane: Lane) -> None:
     """A command to close right after a single slow reading."""
     await begin(lane)
@@ -86,7 +97,8 @@ UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "open at the start": (Post(TCP), open_at_the_start),
     "hurry at the start": (Post(TCP), hurry_at_the_start),
     "hurry after a reopening": (Post(TCP, boom=QUICK, controller=DUMB), hurry_after_a_reopening),
+    "many movements": (Post(TCP, boom=QUICK, barrier={"max_per_minute": 3}), many_movements),
     "slow once": (Post("waveshare-rtu", controller=DUMB), slow_once),
     "person between readings": (Post(TCP, controller=DUMB), person_between_readings),
 }
-ALL_STORIES = STORIES | UNGROUNDED
+ALL_STORIES = STORIES | UNGROUNDED | SILENT

@@ -25,6 +25,7 @@ GRANT = f"{CONTROL}/doors/opening_grant.py"
 MOVEMENT = f"{CONTROL}/doors/movement.py"
 DRIVER = "drivers/barrier/driver.py"
 WRITER = "drivers/barrier/board_writer.py"
+LCUS = "drivers/barrier/boards/lcus.py"
 HOST_TIMED = "drivers/barrier/boards/host_timed.py"
 CHANNEL = "drivers/access/osdp/channel.py"
 PANEL = "drivers/access/osdp/panel.py"
@@ -78,6 +79,7 @@ GUARDS: dict[str, Guard] = {
     "shut in emergency": _guard({11}, (MACHINE, "        late = self._emergency_s is not None and", "        late = False and self._emergency_s is not None and"), stories=("8 shut",)),
     "stop of each door": _guard({12}, (MACHINE, "        for one in self._door_controls:\n            one.passages.revoke()\n            one.obstruction.on_stop()\n", "        for one in self._door_controls[:1]:\n            one.passages.revoke()\n            one.obstruction.on_stop()\n"), stories=("3 stop of two doors",)),
     "stop is repeated": _guard({12}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("3 stop is lost",)),
+    "silent stop is repeated": _guard({10, 12}, (LCUS, "                if urgent:\n                    self._repeat(relay)", "                if False:\n                    self._repeat(relay)"), stories=("3 silent stop is lost", "4 silent reopening is lost")),
     "stop with arguments": _guard({12}, ("gateway/worker/commands.py", "if (without := _stop_without_arguments(command)) is not None:", "if (without := None) is not None:"), stories=("11 stop with a door",)),
     "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
     "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
@@ -92,7 +94,7 @@ GUARDS: dict[str, Guard] = {
     "lease": _guard({19}, (ADMISSION, "    if now.maintenance is not None:\n", "    if False:\n"), stories=("lease and open", "key and open")),
     "lease of its holder": _guard({19}, (ADMISSION, "lease.holder != holder and not is_supervisor:", "False:"), stories=("9 lease",)),
     "transaction": _guard({20}, (MACHINE, "one.passages.grant(transaction, ", "one.passages.grant('t0', "), stories=("vehicle",)),
-    "rate": _guard({21}, (f"{CONTROL}/rate_limit.py", "        return full or now_s", "        return False and now_s"), stories=("hurry",)),
+    "rate": _guard({21}, (f"{CONTROL}/rate_limit.py", "        return is_full or now_s", "        return False and now_s"), stories=("hurry",)),
     "forced open": _guard({22}, (MOVEMENT, "            yield self._alarm(AlarmKind.FORCED_OPEN, \"The barrier was opened", "            yield self._alarm(AlarmKind.NOT_ARRIVED, \"The barrier was opened"), stories=("by hand",)),
     "state from inputs": _guard({24}, (DRIVER, "        stop_s = self.record.stop_s\n", "        stop_s = self.record.stop_s\n        at_rest = self.settings.decode_inputs((False, True, False, False, True, True, True, True))\n        self._publish(self._machine.on_inputs(at_rest, _now_s()))\n"), stories=("serial traffic",)),
     "record": _guard({25}, (DRIVER, "            self.record.write(", "            str("), stories=("25 emergency", "25 lease")),
@@ -109,7 +111,8 @@ GUARDS: dict[str, Guard] = {
     "opening needs a reading": _guard({24}, (DRIVER, "        try:\n            await self._read_inputs()\n        except LinkError as error:", "        try:\n            pass\n        except LinkError as error:"), (DRIVER, "min(fresh_s, _now_s() + call.remaining_s)", "_now_s() + call.remaining_s"), (ADMISSION, "if now.sensing_age_s is None or now.sensing_age_s > INPUT_AGE_LIMIT_S:", "if False:"), stories=("blind open",)),
     "emergency cancels": _guard({11}, (DRIVER, "if self._machine.emergency_count != emergencies:", "if False:"), stories=("open into an emergency",)),
     "open at the start": _guard({24}, (ADMISSION, "    if now.found_open:\n", "    if False:\n"), stories=("open at the start",)),
-    "rate at the start": _guard({21}, (f"{CONTROL}/rate_limit.py", "deque([now_s],", "deque([now_s - 60.0],"), stories=("hurry at the start",)),
+    "rate at the start": _guard({21}, (f"{CONTROL}/rate_limit.py", "self._moved_s.append(now_s)  # the", "self._moved_s.append(now_s - 60.0)  # the"), stories=("hurry at the start",)),
+    "rate after a lost link": _guard({21}, (DRIVER, "board.release_timeout_s, self.record.movements_s", "board.release_timeout_s, []"), stories=("many movements",)),
     "rate after a reopening": _guard({21}, (MACHINE, "        if actuation.kind is ActuationKind.REOPEN:\n            self._limiter", "        if False:\n            self._limiter"), stories=("hurry after a reopening",)),
     "quick reading": _guard({10}, (ADMISSION, "now.is_sensing_slow or now.is_last_reading_slow:", "now.is_sensing_slow:"), stories=("slow once",)),
     "emergency is sensed": _guard({1}, (MACHINE, "        if self.latches.emergency:\n            active =", "        if self.latches.emergency or self.latches.forced_open:\n            active ="), stories=("by hand",)),

@@ -49,6 +49,8 @@ def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ("--theme", "kills", "--trials", "1", "--seconds", "25"),
         pytest.param(("--trials", "15"), marks=pytest.mark.thorough),
+        # Many times unplugged in one life: each time lines are requested anew.
+        pytest.param(("--seed", "1046", "--trials", "1"), marks=pytest.mark.thorough),
     ],
 )
 def test_gpio_trials_break_nothing(more: tuple[str, ...]) -> None:

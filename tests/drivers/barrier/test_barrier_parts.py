@@ -58,6 +58,15 @@ def test_movements_in_a_minute() -> None:
     assert not limiter.is_rate_exceeded(70)
 
 
+def test_rate_continues_after_a_lost_link() -> None:
+    moved_s: list[float] = []
+    ActuationLimiter(settings(max_per_minute=2), 0, moved_s).on_movement(10)
+    limiter = ActuationLimiter(settings(max_per_minute=2), 20, moved_s)
+
+    assert limiter.is_rate_exceeded(59.9)
+    assert not limiter.is_rate_exceeded(60)
+
+
 # Relays.
 
 

@@ -1,6 +1,5 @@
 """Index of a lane's records: signals, contacts, relay actions and readings over time."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +24,7 @@ from adversary.barrier.judge.records import (
     Violation,
     Wire,
 )
+from adversary.barrier.judge.steps import Steps
 
 RecordT = TypeVar("RecordT", bound=Record)
 CUTTING = ("silence", "unplug", "power-cut", "stall")
@@ -34,53 +34,14 @@ EVENTS = ("clock", "fire", "key-switch", "lift", "button")
 """Injected events that disturb neither wires nor sensors."""
 SHORTEST_S = 0.05
 """Shortest contact that a machine takes for a command, in seconds."""
+LEASE_S = 0.3
+"""Time for which a lease may last longer than its command says: it counts from its execution, in seconds."""
 SPAN_S = 0.6
 """Time around a single disturbed exchange in which nothing is asked of reaction times, in seconds."""
-
-
-class Steps:
-    """A value over time, by its changes."""
-
-    def __init__(self, first: bool = False) -> None:
-        self.times: list[float] = [float("-inf")]
-        self.values: list[bool] = [first]
-        self.records: list[Record | None] = [None]
-
-    def set(self, at_s: float, value: bool, record: Record | None = None) -> None:
-        """Note a change."""
-        if self.values[-1] != value:
-            self.times.append(at_s)
-            self.values.append(value)
-            self.records.append(record)
-
-    def at(self, at_s: float) -> bool:
-        """Return the value at a time."""
-        return self.values[bisect_right(self.times, at_s) - 1]
-
-    def throughout(self, from_s: float, to_s: float, value: bool = True) -> bool:
-        """Return whether it had this value all the time."""
-        return self.at(from_s) == value and not any(
-            from_s < when_s <= to_s for when_s in self._near(from_s, to_s)
-        )
-
-    def ever(self, from_s: float, to_s: float, value: bool = True) -> bool:
-        """Return whether it had this value at any time."""
-        return self.at(from_s) == value or any(
-            self.at(when_s) == value for when_s in self._near(from_s, to_s)
-        )
-
-    def changes(self, from_s: float, to_s: float) -> int:
-        """Return the number of changes."""
-        return len(self._near(from_s, to_s))
-
-    def spans(self, value: bool = True, end_s: float = float("inf")) -> Iterator[tuple[float, float]]:
-        """Yield the spans with this value."""
-        for n, (when_s, here) in enumerate(zip(self.times, self.values, strict=True)):
-            if here == value:
-                yield when_s, min(self.times[n + 1] if n + 1 < len(self.times) else end_s, end_s)
-
-    def _near(self, from_s: float, to_s: float) -> list[float]:
-        return self.times[bisect_right(self.times, from_s) : bisect_right(self.times, to_s)]
+BUSY_S = 1.0
+"""Time after the end of a slow phase until a process has done what waited, in seconds."""
+FRAMES_TO_STOP = 2
+"""Frames that a stop takes on a slow bus: the one that is on its way, and its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +119,15 @@ class Case:
         self.requests: list[tuple[Wire, Request | None]] = []
         self.abnormal: list[float] = []
         """Times of exchanges that did not go as they should."""
+        self.awaited: list[float] = []
+        """Those of them for whose answer the host has waited."""
         self._index_wires()
         self.alive = self._index_lives()
+        self._slow = self._index_slow_phases()
+        self.leases = list(self._index_leases())
+        """Spans in which a maintenance lease was in effect, or may have been."""
+        self.reopenings: dict[int, bool] = {}
+        """See `commands_rules.is_reopening`: by the number of the frame."""
 
     def place(self, record: Record) -> int:
         """Return the place of a record among all: the order of those of the same time."""
@@ -237,6 +205,8 @@ class Case:
                 answered.setdefault((wire.board, wire.answers), []).append(wire)
             if not wire.arrived and wire.fate != "repeated":
                 self.abnormal.append(wire.at_s)
+                if self.facts.boards[wire.board].model != "lcus":
+                    self.awaited.append(wire.at_s)
         for key, (wire, request) in asked.items():
             facts = self.facts.boards[wire.board]
             back = [one for one in answered.get(key, []) if one.arrived]
@@ -244,6 +214,7 @@ class Case:
             unanswered = key not in answered and facts.model != "lcus"
             if refused or (unanswered and wire.arrived):
                 self.abnormal.append(wire.at_s)
+                self.awaited.append(wire.at_s)
             for action in (request or NOTHING).actions if wire.board == self.facts.relays_on else ():
                 door, contact = self.role(action.relay)
                 if contact:
@@ -322,6 +293,35 @@ class Case:
                 alive.set(life.at_s, False)
         return alive
 
+    def _index_slow_phases(self) -> Steps:
+        slow = Steps()
+        for life in self.lives:
+            slow.set(life.at_s, life.what == "slow")
+        return slow
+
+    def is_slow(self, from_s: float, to_s: float) -> bool:
+        """Return whether the machine of the process was busy at any time, or just before."""
+        return self._slow.ever(from_s - BUSY_S, to_s)
+
+    def _index_leases(self) -> Iterator[tuple[float, float]]:
+        """Yield the leases: one that was not rejected may be in effect, as its answer may be lost."""
+        held: tuple[float, float] | None = None
+        for command in self.commands:
+            state = next((one.state for one in self.answers.get(command.id, [])), "")
+            if command.verb != "maintenance" or state == "rejected":
+                continue
+            until_s = command.at_s + float(command.arguments.get("duration_s", 0)) + LEASE_S
+            if held is not None:
+                # Without an answer, both may be in effect.
+                yield held[0], held[1] if state != "done" else min(held[1], command.at_s + LEASE_S)
+            held = command.at_s, until_s
+        if held is not None:
+            yield held
+
+    def is_leased(self, from_s: float, to_s: float) -> bool:
+        """Return whether a maintenance lease may have been in effect at any time."""
+        return any(began_s <= to_s and from_s <= ended_s for began_s, ended_s in self.leases)
+
     def life_at(self, at_s: float) -> int:
         """Return the number of the life at a time; 0 for none."""
         return max(
@@ -345,7 +345,8 @@ class Case:
         """Return whether one process ran all the time and the wire was whole, apart from single exchanges."""
         if not self.alive.throughout(from_s, to_s):
             return False
-        if any(from_s <= life.at_s <= to_s for life in self.lives):
+        ends = [life.at_s for life in self.lives if life.what not in ("slow", "thawed")]
+        if any(from_s <= at_s <= to_s for at_s in ends):
             return False
         return not any(
             one.name in CUTTING and one.at_s <= to_s and one.until_s + 0.3 >= from_s for one in self.troubles
@@ -357,24 +358,28 @@ class Case:
             return False
         if any(from_s < one.at_s <= to_s and one.state not in OPEN_STATES for one in self.devices):
             return False
-        if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
+        if self.is_slow(from_s, to_s):
             return False
         disturbing = [one for one in self.troubles if one.name not in EVENTS]
         if any(one.at_s <= to_s and one.until_s + 0.5 >= from_s for one in disturbing):
             return False
         return not any(from_s - SPAN_S <= at_s <= to_s for at_s in self.abnormal)
 
-    def slack_s(self, from_s: float, to_s: float) -> float:
-        """Return the time that disturbed exchanges and a slow bus excuse."""
-        spent_s = sum(self.facts.answer_s + 0.15 for at_s in self.abnormal if from_s <= at_s <= to_s)
+    def slack_s(self, from_s: float, to_s: float, frames: int | None = None) -> float:
+        """Return the time that disturbed exchanges and a slow bus excuse.
+
+        `frames`: those that the reaction takes; without it those of two readings, because a change may come
+        just after its input was read.
+        """
+        spent_s = sum(self.facts.answer_s + 0.15 for at_s in self.awaited if from_s <= at_s <= to_s)
         slow = [
             one
             for one in self.troubles
             if one.name == "slow-bus" and one.at_s <= to_s and one.until_s >= from_s
         ]
-        frames = 2 * self.facts.frames_a_poll
+        frames = frames or 2 * self.facts.frames_a_poll
         spent_s += sum(frames * float(one.details.get("delay_s", 0.2)) for one in slow)
-        if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
+        if self.is_slow(from_s, to_s):
             spent_s += 0.8
         return spent_s
 

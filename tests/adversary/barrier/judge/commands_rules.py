@@ -6,7 +6,7 @@ Numbers are those of the protocol sheet: 2, 3, 4, 5, 6, 12, 14, 19, 21, 26, 27.
 from collections.abc import Iterator
 from itertools import pairwise
 
-from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.case import FRAMES_TO_STOP, Action, Case
 from adversary.barrier.judge.records import Answer, Command, DoorFacts
 
 LATE_S = 0.02
@@ -15,6 +15,10 @@ STALL_S = 0.3
 STOP_S = 0.3
 """Time from a stop to its frame: one frame's answer, and a little."""
 FRAME_S = 0.25
+SEEN_S = 0.3
+"""Time after a second reading of the open limit until no reopening is on its way any more, in seconds."""
+KEPT_S = 15.0
+"""Longest time for which a reopening is repeated, in seconds: until the door is sensed open."""
 
 
 def judge(case: Case) -> None:
@@ -35,28 +39,81 @@ def _door_of(case: Case, command: Command) -> str:
 
 
 def is_reopening(case: Case, action: Action) -> bool:
-    """Return whether an opening follows somebody in the way of a door that closes."""
-    if action.contact != "open":
+    """Return whether an opening follows somebody in the way of a door that may close.
+
+    It is repeated until the door is sensed open.
+    """
+    key = case.place(action.wire)
+    if key not in case.reopenings:
+        case.reopenings[key] = action.contact == "open" and (
+            _is_reopening(case, action.door, action.at_s) or _is_repeated(case, action)
+        )
+    return case.reopenings[key]
+
+
+def _is_repeated(case: Case, action: Action) -> bool:
+    """Return whether a silent board is written to again while the pulse of a reopening lasts."""
+    from_s = action.at_s - case.facts.pulse_s
+    return case.facts.is_silent and any(
+        one.door == action.door and one.contact == "open" and one.energises
+        and from_s <= one.at_s < action.at_s and _is_reopening(case, one.door, one.at_s)
+        for one in case.actions
+    )  # fmt: skip
+
+
+def _is_reopening(case: Case, door: str, at_s: float) -> bool:
+    from_s = at_s - KEPT_S
+    noticed_s = _noticed_s(case, door, from_s, at_s)
+    if noticed_s is None or _is_seen_open(case, door, noticed_s, at_s):
         return False
-    from_s = action.at_s - 15.0  # it is repeated until the door is sensed open
-    if not case.signal("presence", action.door).ever(from_s, action.at_s):
-        return False
-    if case.signal("open_limit", action.door).changes(from_s, action.at_s):
+    if case.signal("open_limit", door).changes(from_s, at_s):
         return True  # by its limit it has left the open end, if only for a moment
-    if _is_between_at_start(case, action.door, from_s, action.at_s):
+    if _is_between_at_start(case, door, from_s, at_s):
         return True  # it may be closing
+    closing_s = at_s - case.facts.close_s - KEPT_S
     return any(
         truth.what == "motion"
-        and truth.door == action.door
+        and truth.door == door
         and truth.details.get("towards") == "closing"
-        and action.at_s - case.facts.close_s - 15 <= truth.at_s <= action.at_s
+        and closing_s <= truth.at_s <= at_s
         for truth in case.truths
     ) or any(
-        one.contact == "close"
-        and one.door == action.door
-        and 0 <= action.at_s - one.at_s <= case.facts.close_s + 15
-        for one in case.actions
+        one.contact == "close" and one.door == door and closing_s <= one.at_s <= at_s for one in case.actions
     )
+
+
+def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | None:
+    """Return when somebody was last in the way of a door that was away from open, or about to leave it."""
+    away = [*case.signal("open_limit", door).spans(value=False, end_s=to_s)]
+    away += [
+        (one.at_s, one.at_s + case.facts.start_s + 1.0)
+        for one in case.actions
+        if one.door == door and one.contact == "close" and one.energises
+    ]
+    found = [
+        min(until_s, left_s, to_s)
+        for since_s, until_s in case.signal("presence", door).spans(end_s=to_s)
+        for away_s, left_s in away
+        if max(since_s, away_s, from_s) <= min(until_s, left_s, to_s)
+    ]
+    return max(found, default=None)
+
+
+def _is_seen_open(case: Case, door: str, from_s: float, to_s: float) -> bool:
+    """Return whether the door was read as open since, early enough for a process that was not held up.
+
+    Twice in a row: a limit that flickers ends no reopening.
+    """
+    closed_limit = case.signal("closed_limit", door)
+    if case.is_slow(from_s, to_s) or not case.alive.throughout(from_s, to_s):
+        return False
+    until_s = to_s - SEEN_S - case.slack_s(from_s, to_s)
+    seen = [
+        one.values[door, "open_limit"] and not closed_limit.at(one.asked_s)
+        for one in case.readings
+        if (door, "open_limit") in one.values and from_s < one.asked_s and one.at_s <= until_s
+    ]
+    return any(before and after for before, after in pairwise(seen))
 
 
 def _is_between_at_start(case: Case, door: str, from_s: float, to_s: float) -> bool:
@@ -105,8 +162,8 @@ def _explained(case: Case, moves: list[Action]) -> None:
     for action, command in explain(case, moves):
         grace_s = STALL_S if case.stalled(action.at_s) else LATE_S
         if command is None:
-            if is_reopening(case, action):
-                continue
+            if is_reopening(case, action) or not case.counts(action):
+                continue  # a frame that an adapter has held, and that has moved nothing
             earlier = [
                 one for one in done.values() if one.door == action.door and one.contact == action.contact
             ]
@@ -191,7 +248,7 @@ def _stops(case: Case) -> None:
         if answer is not None and answer.state in ("rejected", "refused") and answer.reason == "bad_request":
             case.blame(12, "stop is refused", stop.at_s, "a stop is refused for its arguments", stop, answer)
             continue
-        until_s = stop.at_s + STOP_S + case.slack_s(stop.at_s - 0.3, stop.at_s + 1.0)
+        until_s = stop.at_s + STOP_S + case.slack_s(stop.at_s - 0.3, stop.at_s + 1.0, FRAMES_TO_STOP)
         if not case.reachable(stop.at_s - 0.05, until_s + 0.1):
             continue
         with_contact = [door for door in case.facts.doors if door.stop is not None]
@@ -201,8 +258,8 @@ def _stops(case: Case) -> None:
             _releases(case, stop, until_s)
         if with_contact and answer is not None and answer.state == "done" and not case.facts.is_silent:
             for door in with_contact:
-                if _is_welded(case, door.stop, stop.at_s):
-                    continue
+                if case.facts.ends_pulse == "time-relay" and _is_welded(case, door.stop, stop.at_s):
+                    continue  # the time relay has opened its contact, and starts again only once it opens
                 if not case.contact(door, "stop").ever(stop.at_s, answer.at_s + LATE_S):
                     text = f"stop is done, and the stop contact of {door.name or 'the boom'} never closed"
                     case.blame(12, "answer is not true", answer.at_s, text, stop, answer)
@@ -211,9 +268,7 @@ def _stops(case: Case) -> None:
 def _is_welded(case: Case, relay: int | None, at_s: float) -> bool:
     """Return whether the contact of a relay is welded, which no reading shows."""
     return any(
-        one.name == "welded-relay"
-        and one.details.get("relay") == relay
-        and one.at_s <= at_s <= one.until_s + 1
+        one.name == "welded-relay" and one.details.get("relay") == relay and one.at_s <= at_s <= one.until_s
         for one in case.troubles
     )
 

@@ -108,13 +108,14 @@ def _opening(case: Case, action: Action) -> None:
 
 
 def _pending_in_emergency(case: Case, action: Action, command: Command) -> None:
-    if is_reopening(case, action) or case.stalled(action.at_s):
+    if is_reopening(case, action):
         return
+    grace_s = STALL_S if case.stalled(action.at_s) else 0.0  # a frame that an adapter keeps is taken back
     for from_s, to_s in latches(case):
-        slow = any(one.what == "slow" and one.number == command.life for one in case.lives)
+        slow = case.is_slow(command.at_s, action.at_s)
         if slow or not case.alive.throughout(command.at_s - LATE_S, action.at_s):
             continue  # it may have been received after the emergency
-        if command.at_s < from_s - LATE_S and from_s <= action.at_s < to_s:
+        if command.at_s < from_s - LATE_S and from_s + grace_s <= action.at_s < to_s:
             text = f"{action.contact} of before an emergency is written {action.at_s - from_s:.2f} s after it"
             case.blame(11, "outlives an emergency", action.at_s, text, command, action.wire)
 
@@ -130,6 +131,8 @@ def _too_soon(case: Case, action: Action, moves: list[Action]) -> None:
     reopenings = [
         one for one in moves
         if one.wire is not action.wire and 0 <= action.at_s - one.at_s < APART_S - QUEUE_S
+        # A silent board is written to again, which closes no contact anew.
+        and (one.closed_s > 0 or not case.facts.is_silent)
         and is_reopening(case, one) and case.counts(one)
         and case.life_at(one.at_s) == case.life_at(action.at_s)
     ]  # fmt: skip
@@ -189,11 +192,12 @@ def _first_reading(case: Case, door: DoorFacts) -> None:
             continue
         if any(case.signal(name).ever(closing.from_s, after.at_s) for name in ("emergency", "key_switch")):
             continue
-        if any(
-            one.verb in ("stop", "maintenance") and one.at_s <= after.at_s
-            and (one.verb == "maintenance" or one.at_s >= closing.action.at_s)
-            for one in case.commands
-        ) or not case.healthy(closing.action.at_s - 0.5, after.at_s):  # fmt: skip
+        stopped = any(
+            one.verb == "stop" and closing.action.at_s <= one.at_s <= after.at_s for one in case.commands
+        )
+        if stopped or case.is_leased(closing.from_s, after.at_s):
+            continue
+        if not case.healthy(closing.action.at_s - 0.5, after.at_s):
             continue
         if not any(reading.at_s - LATE_S <= at_s <= after.asked_s + LATE_S for at_s in writes):
             text = "somebody is in the way of a closing door, and the inputs are read again first"
@@ -220,7 +224,7 @@ def _emergency_sensed(case: Case) -> None:
 def _told_as_read(case: Case) -> None:
     """An end that is told agrees with the last two readings of both limits."""
     for event in case.events:
-        slow = any(one.what == "slow" and one.number == case.life_at(event.at_s) for one in case.lives)
+        slow = case.is_slow(event.at_s - 1.0, event.at_s)
         if event.type != "barrier.state" or event.data.get("stale") or slow or case.stalled(event.at_s):
             continue
         for door in event.data.get("doors", ()):

@@ -16,6 +16,8 @@ DEAD_S = 0.3
 MARGIN_S = 0.12
 AGAIN_S = 2.2
 """Time until a reopening that shows no effect is written again, in seconds."""
+REPEATED_S = 0.25
+"""Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
 GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
 
 
@@ -145,12 +147,12 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             continue
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
-        unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.abnormal)
+        unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.awaited)
         limit_s = start_s + 0.2 + MARGIN_S + (DEAD_S if energised or unknown else 0.0)
         limit_s += case.slack_s(start_s - 0.3, limit_s)
         limit_s += case.slack_s(limit_s, limit_s + 0.4) if case.slack_s(start_s - 0.3, limit_s) else 0.0
-        if case.facts.is_silent and case.is_abnormal(start_s, limit_s):
-            limit_s += AGAIN_S  # a frame is lost: no answer is missing, so it is written again later
+        if case.facts.is_silent:
+            limit_s += _until_repeated_s(case, door, start_s, limit_s)
         reacts = [
             one for name in ("open", "stop") if getattr(door, name) is not None
             for one, _ in case.contact(door, name).spans(end_s=case.end_s)
@@ -194,6 +196,22 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         case.blame(invariant, rule, limit_s, text, closing.action.wire, closing.start, person, *tried[:3])
         return
     _alarmed(case, door, closing)
+
+
+def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:
+    """Return the time until lost frames of a silent board are repeated: no answer of them is missing.
+
+    A poll later, while the pulse of a stop or reopening lasts; or once it shows no effect.
+    """
+    lost = [
+        one for one in case.actions
+        if one.door == door.name and not one.wire.arrived and one.energises
+        and from_s <= one.at_s <= to_s + case.facts.pulse_s
+    ]  # fmt: skip
+    if not lost:
+        return 0.0
+    polls_s = REPEATED_S * len(lost)
+    return polls_s if polls_s <= case.facts.pulse_s else AGAIN_S
 
 
 def _reads_open(case: Case, door: DoorFacts, at_s: float) -> bool:
@@ -270,9 +288,10 @@ def latches(case: Case) -> Iterator[tuple[float, float]]:
 
 def _emergencies(case: Case, closes: list[Action]) -> None:
     for from_s, to_s in latches(case):
-        extra_s = STALL_S if case.stalled(from_s) else 0.02
         for close in closes:
-            if from_s + extra_s < close.at_s < to_s - 0.02 and not case.stalled(close.at_s):
+            # A frame that an adapter keeps is taken back once its answer is missing.
+            extra_s = STALL_S if case.stalled(from_s) or case.stalled(close.at_s) else 0.02
+            if from_s + extra_s < close.at_s < to_s - 0.02:
                 text = "close in an emergency, or before its end was acknowledged"
                 case.blame(11, "closes in an emergency", close.at_s, text, close.wire)
         for door in case.facts.doors:

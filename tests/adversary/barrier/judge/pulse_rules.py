@@ -81,7 +81,11 @@ def _contacts(case: Case) -> None:
     longest = case.facts.boards[case.facts.relays_on].map["longest_s"]
     for relay, steps in case.relays.items():
         for from_s, to_s in steps.spans(end_s=case.end_s):
-            welded = any(one.name == "welded-relay" and one.at_s <= to_s for one in case.troubles)
+            welded = any(
+                one.name == "welded-relay" and one.details["relay"] == relay
+                and one.at_s <= to_s and from_s <= one.until_s
+                for one in case.troubles
+            )  # fmt: skip
             if from_s > 0 and to_s - from_s > longest.get(relay, 0.0) + TIMER_S and not welded:
                 # A second pulse may follow before the end of the first.
                 count = sum(1 for one in _frames_of(case, relay) if from_s - 0.01 <= one.at_s < to_s)

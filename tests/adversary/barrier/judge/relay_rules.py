@@ -3,9 +3,10 @@
 Numbers are those of the protocol sheet: 7, 8, 17, 28.
 """
 
-from adversary.barrier.judge.case import Action, Case, Steps
+from adversary.barrier.judge.case import Action, Case
 from adversary.barrier.judge.commands_rules import is_reopening
 from adversary.barrier.judge.records import Contact, DoorFacts, Truth
+from adversary.barrier.judge.steps import Steps
 
 DEAD_S = 0.3
 LONGEST_S = 1.0
@@ -43,7 +44,7 @@ def _pulses_end(case: Case) -> None:
                 for record in steps.records
                 if isinstance(record, Contact) and record.at_s in (from_s, to_s)
             ]
-            if not contact or "welded" in causes or "input" in causes or _foreign(case, from_s, to_s):
+            if not contact or "welded" in causes or "input" in causes or _foreign(case, relay, from_s, to_s):
                 continue
             limit_s = max(LONGEST_S, case.facts.pulse_s) + 0.1
             calm = case.healthy(from_s - 0.2, min(to_s, from_s + limit_s))
@@ -51,11 +52,15 @@ def _pulses_end(case: Case) -> None:
                 limit_s += case.facts.watchdog_s
             elif not calm and case.facts.ends_pulse == "time-relay":
                 limit_s = _time_to_release(case, from_s, to_s, limit_s)
-            closed_again = sum(
-                1 for one in case.actions
-                if one.door == door and one.contact == contact and one.energises and from_s < one.at_s < to_s
+            # Each pulse that arrives begins the time anew.
+            limit_s += max(
+                (
+                    one.at_s - from_s for one in case.actions
+                    if one.door == door and one.contact == contact and one.energises and one.wire.arrived
+                    and from_s < one.at_s < to_s
+                ),
+                default=0.0,
             )  # fmt: skip
-            limit_s += closed_again * case.facts.pulse_s
             if to_s - from_s > limit_s + EPSILON_S:
                 text = f"{contact} of {door or 'the boom'} is closed for {to_s - from_s:.1f} s"
                 ends = [one for one in steps.records if one is not None and one.at_s in (from_s, to_s)]
@@ -63,8 +68,12 @@ def _pulses_end(case: Case) -> None:
                 case.blame(7, "relay stays closed", from_s + limit_s, text, *ends, *lives[:4])
 
 
-def _foreign(case: Case, from_s: float, to_s: float) -> bool:
-    return any(one.what == "foreign" and from_s - 0.1 <= one.at_s <= to_s for one in case.truths)
+def _foreign(case: Case, relay: int, from_s: float, to_s: float) -> bool:
+    """Return whether another master switched this relay."""
+    return any(
+        one.what == "foreign" and one.details["relay"] == relay and from_s - 0.1 <= one.at_s <= to_s
+        for one in case.truths
+    )
 
 
 def _time_to_release(case: Case, from_s: float, to_s: float, limit_s: float) -> float:
@@ -83,7 +92,10 @@ def _opposites(case: Case, door: DoorFacts) -> None:
     for name, other in (("open", "close"), ("close", "open")):
         others = case.contact(door, other)
         for from_s, _to_s in case.contact(door, name).spans(end_s=case.end_s):
-            if from_s < 0 or _welded(case, door, from_s) or _foreign(case, from_s - 2.0, from_s):
+            if from_s < 0 or any(
+                _welded(case, relay, from_s) or _foreign(case, relay, from_s - 2.0, from_s)
+                for relay in (door.open, door.close)
+            ):
                 continue
             ended_s = max(
                 (end_s for start_s, end_s in others.spans(end_s=case.end_s + 1) if start_s < from_s),
@@ -91,10 +103,13 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             )
             if ended_s is None or from_s - ended_s >= DEAD_S - EPSILON_S:
                 continue
-            held = case.stalled(from_s) or case.stalled(ended_s) or _is_slow(case, ended_s)
-            if case.facts.is_silent and (held or case.is_abnormal(from_s - 2.0, from_s)):
-                continue  # no acknowledgement tells that frames are held or lost
             both = ended_s > from_s
+            if case.facts.is_silent and (
+                _is_release_lost(case, door, other, from_s)
+                if both
+                else from_s - ended_s >= DEAD_S - EPSILON_S - _held_s(case, ended_s, from_s)
+            ):
+                continue  # no acknowledgement tells that frames are held or lost
             text = (
                 f"{name} closes while {other} is closed"
                 if both
@@ -105,19 +120,43 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             case.blame(8, rule, from_s, text, *(one.wire for one in near[-5:]))
 
 
-def _is_slow(case: Case, at_s: float) -> bool:
-    """Return whether the bus was slow then: what comes later may be executed sooner after it was sent."""
-    return any(one.name == "slow-bus" and one.at_s <= at_s <= one.until_s + 0.3 for one in case.troubles)
+def _held_s(case: Case, ended_s: float, from_s: float) -> float:
+    """Return by how much the time between two frames may have shrunk on their way, in seconds.
+
+    An adapter that stalls delivers them at once. A slow board executes the first one late.
+    """
+    if case.stalled(from_s) or case.stalled(ended_s):
+        return DEAD_S
+    delays_s = [
+        float(one.details.get("delay_s", 0.0))
+        for one in case.troubles
+        if one.name == "slow-bus" and one.at_s <= ended_s <= one.until_s + 0.3
+    ]
+    if any(not one.wire.arrived and from_s - 2.0 <= one.at_s <= from_s for one in case.actions):
+        return DEAD_S  # the first of several releases is lost, and a later one counts
+    return max(delays_s, default=0.0)
 
 
-def _welded(case: Case, door: DoorFacts, at_s: float) -> bool:
+def _is_release_lost(case: Case, door: DoorFacts, contact: str, at_s: float) -> bool:
+    """Return whether a frame that opens this contact was lost just before."""
     return any(
-        one.name == "welded-relay" and one.at_s - 1 <= at_s <= one.until_s + 1 for one in case.troubles
+        one.door == door.name and one.contact == contact and not one.energises and not one.wire.arrived
+        and at_s - 2.0 <= one.at_s <= at_s
+        for one in case.actions
+    )  # fmt: skip
+
+
+def _welded(case: Case, relay: int, at_s: float) -> bool:
+    """Return whether the contact of a relay was welded then, or just before."""
+    return any(
+        one.name == "welded-relay" and one.details["relay"] == relay and one.at_s <= at_s <= one.until_s + 1
+        for one in case.troubles
     )
 
 
 def _emergency(case: Case, at_s: float) -> bool:
-    return case.signal("emergency").ever(at_s - 20.0, at_s)
+    """Return whether an emergency has just opened the doors, or does."""
+    return case.signal("emergency").ever(at_s - case.facts.open_s - 2.0, at_s)
 
 
 def _one_door(case: Case) -> None:
@@ -135,8 +174,7 @@ def _one_door(case: Case) -> None:
                 text = f"{action.door} is opened while the grant of {other} stands"
                 case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
         grants[action.door] = action
-    apart = {name: _truly(case, name) for name in case.doors}
-    first, second = (apart[name] for name in case.doors)
+    first, second = (_truly(case, name) for name in case.doors)
     for from_s, to_s in _both(first, second, case.end_s):
         if to_s - from_s > 0.05 and not _emergency(case, from_s) and not _outside(case, from_s):
             moved = [one for one in case.truths if one.what == "motion" and from_s - 10 <= one.at_s <= from_s]
@@ -145,15 +183,38 @@ def _one_door(case: Case) -> None:
 
 
 def _outside(case: Case, at_s: float) -> bool:
-    """Return whether a hand, a button, another master, or the supply moved a door."""
+    """Return whether something else than the gateway moved a door, so that both are open from then on.
+
+    The door that has left last was moved, or the other one when the opening of the last was written already.
+    """
+    if any(one.name in ("power-cut", "fire") and at_s - 30 <= one.at_s <= at_s for one in case.troubles):
+        return True  # the machine does what it does
+    last = next((name for name in case.doors if any(when_s == at_s for when_s, _ in _truly(case, name))), "")
     return any(
-        (one.what == "motion" and one.details.get("by") != "motor") or one.what in ("button", "foreign")
-        for one in case.truths
-        if at_s - 20 <= one.at_s <= at_s
-    ) or any(
-        one.name in ("lift", "button", "power-cut", "fire", "welded-relay") and at_s - 30 <= one.at_s <= at_s
-        for one in case.troubles
+        _is_moved(case, door, at_s - (20.0 if door == last else case.facts.start_s + 2.0), at_s)
+        for door in case.doors
     )
+
+
+def _is_moved(case: Case, door: str, from_s: float, to_s: float) -> bool:
+    """Return whether a hand, a button, another master or a welded contact has moved a door."""
+    relays = {case.doors[door].open, case.doors[door].close}
+    return any(
+        from_s <= one.at_s <= to_s
+        and (
+            (one.what == "motion" and one.door == door and one.details.get("by") in ("hand", "spring"))
+            or (one.what == "button" and one.door == door)
+            or (one.what == "foreign" and one.details["relay"] in relays)
+        )
+        for one in case.truths
+    ) or any(
+        one.at_s <= to_s and from_s <= one.until_s
+        and (
+            (one.name in ("lift", "button") and one.details.get("door") == door)
+            or (one.name == "welded-relay" and one.details["relay"] in relays)
+        )
+        for one in case.troubles
+    )  # fmt: skip
 
 
 def _truly(case: Case, door: str) -> list[tuple[float, bool]]:

@@ -50,8 +50,14 @@ def _paused_s(case: Case, at_s: float) -> float:
         for one in case.troubles
         if one.name == "stall" and one.at_s <= at_s <= one.until_s + 1
     ]
-    frozen = [life.at_s for life in case.lives if life.what == "frozen" and at_s - 10 <= life.at_s <= at_s]
-    return sum(pauses) + (at_s - frozen[0] if frozen else 0.0)
+    for life in case.lives:
+        if life.what == "frozen" and life.at_s <= at_s:
+            thawed_s = min(
+                (one.at_s for one in case.lives if one.what != "slow" and one.at_s > life.at_s), default=at_s
+            )
+            if at_s <= thawed_s + 1:
+                pauses.append(min(thawed_s, at_s) - life.at_s)
+    return sum(pauses)
 
 
 def _life_began_s(case: Case, at_s: float) -> float:
@@ -147,9 +153,7 @@ def _open_too_long(case: Case) -> None:
                 from_s, due_s + 1
             ):
                 continue
-            if any(
-                one.verb in ("maintenance", "acknowledge") and one.at_s <= due_s + 1 for one in case.commands
-            ):
+            if case.is_leased(from_s, due_s + 1):
                 continue
             if not _alarms(case, "too_long", from_s, due_s + 1.5):
                 text = f"open for {case.facts.max_open_s:g} s without an alarm"
@@ -222,7 +226,7 @@ def _forced_open(case: Case) -> None:
             )  # fmt: skip
             hands_off = any(
                 case.signal(name).ever(from_s - 1, from_s + 1.3) for name in ("emergency", "key_switch")
-            ) or any(one.verb == "maintenance" and one.at_s <= from_s for one in case.commands)
+            ) or case.is_leased(from_s - 1, from_s + 1.3)
             unready = "controller_ok" in case.facts.signals and case.signal("controller_ok").ever(
                 from_s - 1, from_s + 1, False
             )

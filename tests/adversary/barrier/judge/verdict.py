@@ -1,6 +1,6 @@
 """Judge of a barrier: the invariants of the protocol sheet, from bytes, truth and messages alone.
 
-It imports nothing of the drivers and of the gateway: see `test_judge.py`. Of 20, answers and permits are
+It imports nothing of the drivers and of the gateway: `tests/test_frames.py`. Of 20, answers and permits are
 judged; audit and authorisation are the daemon's. The rig steps the clock (23), which must change nothing.
 """
 

@@ -196,6 +196,7 @@ class GpioSite(BarrierSite):
 
     def _replug(self) -> None:
         self.chip.gone = False
+        self.prepare()  # the process requests its lines again, and each request takes a node
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -211,7 +212,7 @@ class GpioSite(BarrierSite):
     # The gateway's process.
 
     def prepare(self) -> None:
-        """Open nodes that may become lines of the next process."""
+        """Open nodes that may become lines, of the next process or of this one when the chip is back."""
         used = {name for name in self.chip._taken} | {path.name for path in self.chip.spare.values()}  # noqa: C416
         for n in range(SPARE_NODES):
             if (name := f"gpiolines{n}") not in used:

@@ -256,6 +256,35 @@ async def test_lost_lcus_release_is_repeated(lcus: SerialSite) -> None:
         await lcus.log.until(lambda: len(lcus.log.contacts) == 2)
 
 
+@pytest.mark.parametrize("urgent", [True, False])
+async def test_lost_lcus_stop_is_repeated(lcus: SerialSite, urgent: bool) -> None:
+    """So is a reopening. A lost movement is not."""
+    async with opened(lcus) as board:
+        await lcus.log.until(lambda: len(lcus.log.requests) == 4)
+        lcus.inject(LostRequest())
+        await board.pulse_relay(2, 5, urgent=urgent)
+        for _ in range(2):
+            await board.read_relays()
+        await board.open_all_relays()
+        await board.read_relays()
+        # at the start and for the release all four; the pulse, and its end once more
+        await lcus.log.until(lambda: len(lcus.log.requests) == 4 + 4 + 2 + (2 if urgent else 0))
+    closing = [one.fate for one in lcus.log.requests if one.wire == frame(2, True)]
+    assert closing == [FrameFate.NOT_RECEIVED, *[FrameFate.RECEIVED] * (2 if urgent else 0)]
+    assert len(lcus.log.contacts) == (2 if urgent else 0)
+
+
+async def test_lcus_stop_ends_a_repeated_reopening(lcus: SerialSite) -> None:
+    async with opened(lcus) as board:
+        await board.pulse_relay(0, 5, urgent=True)
+        await asyncio.sleep(0.05)
+        await board.pulse_relay(2, 5, urgent=True)
+        await board.read_relays()
+        await lcus.log.until(lambda: len(lcus.log.requests) == 4 + 3)
+    closing = [one.wire for one in lcus.log.requests if one.effect is Effect.ENERGISE]
+    assert closing == [frame(0, True), frame(2, True), frame(2, True)]
+
+
 # Both.
 
 
