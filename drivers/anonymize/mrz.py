@@ -10,7 +10,7 @@ from datetime import date
 from itertools import accumulate, pairwise, permutations
 
 from drivers.anonymize.pseudonyms import DIGITS, Pseudonymizer
-from drivers.passport.mrz.checks import check_digit
+from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz
 from drivers.passport.mrz.parser import parse

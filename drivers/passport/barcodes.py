@@ -14,6 +14,7 @@ from drivers.passport.read_result import today
 from drivers.passport.seals import Barcode, Symbology, parse_barcode
 
 if TYPE_CHECKING:
+    from drivers.passport.seals.hcert.trust_list import HealthTrustLists
     from drivers.passport.seals.store import SealSignerStore
 
 
@@ -33,13 +34,27 @@ class BarcodeSettings(Settings):
         "`signers` is trusted directly.",
         examples=[["/etc/borderpost/trust"]],
     )
+    health_signers: tuple[Path, ...] = Field(
+        (),
+        description="Files and folders with the signers of health certificates: certificates, lists in JSON "
+        "of a national back end, or DID documents of WHO. Without any, their signatures are `undetermined`.",
+        examples=[["/etc/borderpost/health-signers"]],
+    )
+    health_list_max_age_days: float = Field(
+        30,
+        gt=0,
+        le=3650,
+        description="Age of a list in `health_signers` after which its signers are `undetermined`, in days.",
+        examples=[30],
+    )
 
 
 class BarcodeVerifier:
-    """Parser of barcodes and verifier of their seals against the operator's certificates."""
+    """Parser of barcodes and verifier of their seals against the operator's certificates and lists."""
 
-    def __init__(self, store: "SealSignerStore") -> None:
+    def __init__(self, store: "SealSignerStore", health: "HealthTrustLists") -> None:
         self._store = store
+        self._health = health
 
     def verify(
         self, data: bytes, symbology: Symbology | None, printed: Mrz | None = None
@@ -49,7 +64,7 @@ class BarcodeVerifier:
 
         now = today()
         barcode = parse_barcode(data, symbology, now)
-        return barcode, seal_checks(barcode, printed, self._store, now)
+        return barcode, seal_checks(barcode, printed, self._store, now, self._health)
 
 
 async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVerifier | None:
@@ -57,15 +72,22 @@ async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVeri
     if settings is None:
         return None
     try:
+        import cbor2  # noqa: F401  (health certificates are parsed with it, one by one)
+
         from drivers.passport.emrtd import TrustStore
+        from drivers.passport.seals.hcert.trust_list import HealthTrustLists
         from drivers.passport.seals.store import SealSignerStore
     except ImportError as error:
         raise NotInstalledError(
             f"Verification of seals needs {error.name}, which is not installed.", "chip"
         ) from error
 
-    def load() -> SealSignerStore:
+    def load() -> BarcodeVerifier:
         trust = TrustStore.load(*settings.trust) if settings.trust else None
-        return SealSignerStore.load(*settings.signers, trust=trust)
+        store = SealSignerStore.load(*settings.signers, trust=trust)
+        max_age_days = settings.health_list_max_age_days
+        return BarcodeVerifier(
+            store, HealthTrustLists.load(*settings.health_signers, max_age_days=max_age_days)
+        )
 
-    return BarcodeVerifier(await asyncio.to_thread(load))
+    return await asyncio.to_thread(load)

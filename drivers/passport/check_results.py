@@ -24,8 +24,10 @@ SEAL_READABLE = "seal.readable"
 SEAL_SIGNATURE = "seal.signature"
 SEAL_CERTIFICATE = "seal.certificate"
 SEAL_ISSUING_STATE = "seal.issuing_state"
+SEAL_NOT_EXPIRED = "seal.not_expired"
 MRZ_VS_SEAL = "combined.mrz_vs_seal"
 ALL_SEAL_CHECKS = (SEAL_READABLE, SEAL_SIGNATURE, SEAL_CERTIFICATE, SEAL_ISSUING_STATE, MRZ_VS_SEAL)
+"""Checks of every seal; barcodes of the ICAO and health certificates have SEAL_NOT_EXPIRED as well."""
 
 _CHIP_REASON_TEXTS = {
     "aa_refused": "The chip refuses to sign a challenge although the document states that it can.",
@@ -79,15 +81,21 @@ _SEAL_REASON_TEXTS = {
     "differs_from_seal": "The printed zone differs from the seal.",
     "feature_malformed": "A feature of the seal is not encoded as its document's profile requires.",
     "feature_missing": "The seal lacks a feature that its document must have.",
+    "issuer_not_stated": "The certificate does not state its issuing country.",
+    "no_expiry": "The barcode states no end of its validity.",
     "no_printed_mrz": "No printed zone was given to compare with.",
     "no_seal": "The barcode is no seal.",
     "no_trust_store": "There is no trust store.",
     "not_for_seals": "The certificate in the seal is not a certificate for signing seals.",
+    "not_for_this_kind": "The signer's certificate does not permit this kind of health certificate.",
     "nothing_in_common": "The printed zone and the seal have no field in common that can be compared.",
     "printed_unreadable": "The printed zone was not read completely.",
     "profile_unknown": "The kind of document of this seal is unknown to the gateway.",
     "revoked": "The signer's certificate has been revoked.",
+    "seal_expired": "The barcode is no longer valid.",
     "seal_malformed": "The seal is not encoded as the standard requires.",
+    "seal_not_yet_valid": "The barcode is not valid yet.",
+    "seal_unsigned": "The barcode has no signature, so nothing shows that it is genuine.",
     "seal_unsupported": "The seal has a version that is unknown to the gateway.",
     "signature_wrong": "The signature is wrong.",
     "signed_after_expiry": "The seal was signed after the signer's certificate had expired.",
@@ -95,6 +103,7 @@ _SEAL_REASON_TEXTS = {
     "signer_malformed": "The certificate in the seal is malformed.",
     "signer_unknown": "There is no certificate of the seal's signer.",
     "state_differs": "The seal and its signer belong to different states.",
+    "trust_list_stale": "The list of trusted signers is too old: this signer may have been revoked since.",
 }
 
 
@@ -153,7 +162,9 @@ CHIP = CheckCatalogue(
     ),
 )
 SEAL = CheckCatalogue(
-    CheckGroup.SEAL, _SEAL_REASON_TEXTS, optional_reasons=frozenset({"no_seal", "nothing_in_common"})
+    CheckGroup.SEAL,
+    _SEAL_REASON_TEXTS,
+    optional_reasons=frozenset({"no_seal", "nothing_in_common", "no_expiry", "issuer_not_stated"}),
 )
 
 

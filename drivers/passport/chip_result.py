@@ -91,6 +91,23 @@ class DocumentDetails(DataModel):
     )
 
 
+class ChipDeviation(DataModel):
+    """Deviation of a file of the chip from its standard that no check depends on."""
+
+    unredacted_fields = frozenset({"file", "subject", "text"})
+
+    file: str = Field(description="The file.", examples=["EF.SOD"])
+    subject: str | None = Field(
+        None,
+        description="Subject of the certificate in that file, null for other parts.",
+        examples=["C=UT, CN=DS 12"],
+    )
+    text: str = Field(
+        description="A sentence for a technician. Never personal data.",
+        examples=["The subject key identifier cannot be read and is not used."],
+    )
+
+
 class ChipResult(DataModel):
     """Result of one chip read. A check explains every part that is missing."""
 
@@ -102,6 +119,7 @@ class ChipResult(DataModel):
             "data_groups_read",
             "sod_sha256",
             "document_details",
+            "deviations",
             "checks",
             "commands",
             "duration_ms",
@@ -154,6 +172,9 @@ class ChipResult(DataModel):
     checks: tuple[Check, ...] = Field(
         description="Every check of the chip, each with one of five outcomes.",
         examples=[[{"id": "chip.access", "group": "electronic", "outcome": "successful"}]],
+    )
+    deviations: tuple[ChipDeviation, ...] = Field(
+        (), description="Deviations from the standard that no check depends on.", examples=[[]]
     )
     commands: int = Field(0, ge=0, description="Number of commands that the chip was sent.", examples=[94])
     duration_ms: float | None = Field(

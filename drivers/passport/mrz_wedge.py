@@ -21,8 +21,9 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
+from drivers.passport.mrz import DeviationCode, MrzDeviation
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
-from drivers.passport.read_result import decode_text, document_read, parse_mrz, split_lines
+from drivers.passport.read_result import decode_text, document_read, parse_mrz, split_lines, zone_detail
 from drivers.passport.specimen import specimen_steps
 from drivers.passport.wedge.framing import WedgeFraming
 from drivers.passport.wedge.keymap import IsoKey
@@ -34,6 +35,10 @@ MACHINE_CHARACTERS = 20
 """Number of characters without a pause of 0.1 s that no person types; a zone's lines have 30 or more."""
 SHIFTED_DIGITS = frozenset("!@#$%^&*()")
 """Digits while Shift seems pressed: its release was lost, which is no fault of the document."""
+_LOWER_CASE = MrzDeviation(
+    code=DeviationCode.LOWER_CASE,
+    text="The reader typed small letters only, as with Caps Lock; they were read as capitals.",
+)
 MRZ_FRAGMENT = re.compile(rb"(?=.{8})[A-Z0-9\r]*<[A-Z0-9<\r]*", re.DOTALL)
 
 
@@ -111,9 +116,12 @@ class MrzWedge(Driver[MrzWedgeSettings]):
 
     def _read(self, text: bytes) -> Observation | BadFrame:
         """Convert one text into an observation."""
-        # Zones have capitals only; small letters mean a Caps Lock on which reader and host disagree.
-        lines = split_lines(decode_text(text.upper()))
+        # Zones have capitals only; small letters alone mean a Caps Lock on which reader and host disagree.
+        locked = text.islower()
+        lines = split_lines(decode_text(text.upper() if locked else text))
         mrz = None if SHIFTED_DIGITS & set("".join(lines)) else parse_mrz(lines)
+        if mrz is not None and locked:
+            mrz = mrz.model_copy(update={"deviations": (_LOWER_CASE, *mrz.deviations)})
         if mrz is None and self.settings.non_mrz_text == "publish":
             return document_read(split_lines(decode_text(text)), None, ReadTrigger.SWIPE, text)
         return (
@@ -128,4 +136,9 @@ def _failed_or_counted(fault: str, text: bytes) -> ReadFailed | BadFrame:
     of_a_zone = MRZ_FRAGMENT.fullmatch(text) is not None
     if not of_a_zone and len(text) < MACHINE_CHARACTERS:
         return BadFrame(KEYSTROKES, b"")
-    return ReadFailed(fault=FrameFault(fault), size_bytes=len(text), wire=text if of_a_zone else b"")
+    return ReadFailed(
+        fault=FrameFault(fault),
+        size_bytes=len(text),
+        detail=zone_detail(text),
+        wire=text if of_a_zone else b"",
+    )

@@ -140,7 +140,9 @@ class MrzRead(Observation):
         ],
     )
     mrz: Mrz | None = Field(
-        description="The machine readable zone, or null when the lines are none.", examples=[None]
+        description="The machine readable zone; null when the lines are none, or one that cannot be read: "
+        "the check `mrz.check_digits` states which, and what is wrong.",
+        examples=[None],
     )
     checks: tuple[Check, ...] = Field(
         description="Checks that need the zone alone.",
@@ -241,7 +243,9 @@ class DocumentRead(Observation):
         ],
     )
     mrz: Mrz | None = Field(
-        description="The machine readable zone, or null when the lines are none.", examples=[None]
+        description="The machine readable zone; null when the lines are none, or one that cannot be read: "
+        "the check `mrz.check_digits` states which, and what is wrong.",
+        examples=[None],
     )
     checks: tuple[Check, ...] = Field(
         description="Every check made, each with one of five outcomes.",
@@ -272,7 +276,13 @@ class ReadFailed(Observation):
 
     event_type: ClassVar[str] = "document.read_failed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    unredacted_fields = Observation.unredacted_fields | {"fault", "size_bytes"}
+    unredacted_fields = Observation.unredacted_fields | {"fault", "size_bytes", "detail"}
 
     fault: FrameFault = Field(description="Fault of the bytes.", examples=["check_byte"])
     size_bytes: int = Field(ge=0, description="Number of discarded bytes.", examples=[93])
+    detail: str | None = Field(
+        None,
+        description="A sentence on what is wrong with the lines of a zone, by line, length and place. Never "
+        "personal data.",
+        examples=["Line 2 has 43 characters instead of 44."],
+    )

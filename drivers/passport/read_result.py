@@ -11,13 +11,16 @@ from datetime import UTC, date, datetime
 from drivers.driver import BadFrame
 from drivers.links.framing import MALFORMED, NOISE, OTHER_CONTENT, DamagedFrame
 from drivers.observation import Check, Outcome, Weight
-from drivers.passport.mrz import Mrz, mrz_checks, parse
+from drivers.passport.mrz import Mrz, find_zone_fault, mrz_checks, parse
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 
 RELEASE_DATE = date(2026, 11, 23)
 """Date of this release; raised with every release."""
 
 LINE_END = re.compile(r"[\r\n]+")
+CONTROL = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f]")
+"""Bytes of a frame around the lines: places would be counted from them."""
+MAX_DETAIL_BYTES = 256
 # Number and length of the lines of a document (Doc 9303-4 to -7, and the two older national layouts).
 LAYOUTS = ((44, 44), (36, 36), (30, 30, 30), (9, 30, 30))
 _BEGINNINGS = {layout[:count] for layout in LAYOUTS for count in range(len(layout) + 1)}
@@ -74,7 +77,7 @@ def document_read(
     lines: tuple[str, ...], mrz: Mrz | None, trigger: ReadTrigger, wire: bytes, more: Iterable[Check] = ()
 ) -> DocumentRead:
     """Build the read of a document that consists of its lines, with `more` checks than the zone's own."""
-    made = (*mrz_checks(mrz, today()), *more)
+    made = (*mrz_checks(mrz, lines, today()), *more)
     return DocumentRead(
         trigger=trigger, lines=lines, mrz=mrz, checks=made, overall_outcome=overall_outcome(made), wire=wire
     )
@@ -102,9 +105,22 @@ def read_failed(frame: DamagedFrame) -> ReadFailed | BadFrame:
     """Build the event of bytes that gave no read: a failed read, or a bad frame for the technician only."""
     if frame.fault in (NOISE, OTHER_CONTENT):
         return BadFrame(frame.fault, frame.wire)
-    return ReadFailed(fault=FrameFault(frame.fault), size_bytes=len(frame.wire), wire=frame.wire)
+    return ReadFailed(
+        fault=FrameFault(frame.fault),
+        size_bytes=len(frame.wire),
+        detail=zone_detail(frame.wire),
+        wire=frame.wire,
+    )
 
 
 def not_a_document_frame(wire: bytes) -> ReadFailed:
     """Build the failed read of a sound frame whose text is not laid out as a document of this reader."""
-    return ReadFailed(fault=FrameFault(MALFORMED), size_bytes=len(wire), wire=wire)
+    return ReadFailed(fault=FrameFault(MALFORMED), size_bytes=len(wire), detail=zone_detail(wire), wire=wire)
+
+
+def zone_detail(wire: bytes) -> str | None:
+    """State what is wrong with bytes that are nothing but lines of a zone; None for any others."""
+    if CONTROL.search(wire[:MAX_DETAIL_BYTES]):
+        return None
+    fault = find_zone_fault(split_lines(decode_text(wire[:MAX_DETAIL_BYTES])))
+    return None if fault is None else fault.text

@@ -40,7 +40,9 @@ async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]
         )
         return
     if read.mrz is None:
-        yield _step(Outcome.FAILED, "No machine readable zone was found.", action="clean")
+        texts = (check.text for check in read.checks if check.id == "mrz.check_digits")
+        text = next(texts, None) or "No machine readable zone was found."
+        yield _step(Outcome.FAILED, text, action="clean")
         return
     if read.mrz.issuer != SPECIMEN_ISSUER:
         yield _step(
@@ -53,9 +55,7 @@ async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]
     for check in read.checks:
         if check.id == "mrz.check_digits":
             right = check.outcome is Outcome.SUCCESSFUL
-            text = (
-                "All check digits are right." if right else "A check digit is wrong: something was misread."
-            )
+            text = "All check digits are right." if right else f"Something was misread. {check.text}"
             yield _step(check.outcome, text, name="specimen.check_digits")
     for image in read.images:
         yield SelfTestStep(

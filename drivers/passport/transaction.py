@@ -85,7 +85,7 @@ class DocumentTransaction:
         """Report lines with the checks of their zone."""
         self._lines = tuple(lines)
         self.mrz = parse(self._lines, self._today)
-        made = mrz_checks(self.mrz, self._today)
+        made = mrz_checks(self.mrz, self._lines, self._today)
         self._note(made)
         return MrzRead(
             source=source, lines=self._lines, mrz=self.mrz, checks=made, wire=wire, transaction=self.id
@@ -158,7 +158,7 @@ class DocumentTransaction:
 
         The zone's own checks are among them when no zone was read.
         """
-        zone = () if self._lines else tuple(check.id for check in mrz_checks(None, self._today))
+        zone = () if self._lines else tuple(check.id for check in mrz_checks(None, (), self._today))
         missing = (name for name in (*zone, *expected) if name not in self._checks)
         return self.on_checks(_aborted(name, ended) for name in missing)
 
@@ -170,7 +170,7 @@ class DocumentTransaction:
         """Build the sum of the transaction, once no more pieces come."""
         if not self._lines:
             # A zone that was not read before the end is not a zone that does not exist.
-            self._checks = {check.id: check for check in mrz_checks(None, self._today)} | self._checks
+            self._checks = {check.id: check for check in mrz_checks(None, (), self._today)} | self._checks
         before = self._before
         if before is not None and not before.is_other_of(self.mrz):
             before = None

@@ -18,9 +18,10 @@ from drivers.passport.check_results import (
     MRZ_VS_DG1,
     data_group_hash,
 )
-from drivers.passport.chip_result import ChipResult
+from drivers.passport.chip_result import ChipDeviation, ChipResult
 from drivers.passport.emrtd import lds
 from drivers.passport.emrtd.comparison import mrz_vs_dg1
+from drivers.passport.emrtd.crypto.public_keys import RsaKey
 from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.face import face_image
@@ -30,6 +31,7 @@ from drivers.passport.emrtd.passive_authentication import (
     PassiveAuthentication,
 )
 from drivers.passport.emrtd.pki.trust_store import TrustStore
+from drivers.passport.emrtd.protocols.active_authentication import public_key
 from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
 from drivers.passport.mrz import Mrz
 
@@ -66,6 +68,7 @@ class InspectionResultBuilder:
             document_details=self._parsed(ElementaryFile.DG12, lds.document_details),
             face=Attachment.from_bytes(FACE_ROLE, face.media_type, face.content) if face else None,
             checks=tuple(self._checks(zone, lines)),
+            deviations=tuple(self._deviations()),
             commands=commands,
             duration_ms=duration_ms,
         )
@@ -77,6 +80,21 @@ class InspectionResultBuilder:
             return None if content is None else parse(content)
         except ChipError:
             return None
+
+    def _deviations(self) -> Iterator[ChipDeviation]:
+        """Yield what is not as the standard requires and decides nothing."""
+        sod = self.evidence.security_object()
+        for certificate in sod.signed_data.certificates if sod else ():
+            for defect in certificate.defects:
+                text = f"{defect[0].upper()}{defect[1:]} cannot be read and is not used."
+                yield ChipDeviation(file="EF.SOD", subject=certificate.subject_text, text=text)
+        for subject in sod.signed_data.unreadable_certificates if sod else ():
+            text = "A certificate beside the signer's is malformed and is not used."
+            yield ChipDeviation(file="EF.SOD", subject=subject, text=text)
+        key = self._parsed(ElementaryFile.DG15, public_key)
+        if isinstance(key, RsaKey) and key.negative_as_written:
+            text = "The RSA modulus is written as a negative number and was read as a positive one."
+            yield ChipDeviation(file="DG15", text=text)
 
     def _checks(self, zone: Mrz | None, lines: tuple[str, ...]) -> Iterator[Check]:
         if self.evidence.access is not None and self.evidence.access.reason == "no_application":

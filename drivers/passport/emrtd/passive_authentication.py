@@ -57,6 +57,9 @@ class PassiveAuthentication:
             return
         try:
             sod = SecurityObject.parse(content)
+            signer = sod.signer(self.trust.signers if self.trust else ())
+            if signer is None and sod.signed_data.unreadable_certificates:
+                raise MalformedError("the signer's certificate is malformed")
         except ChipError as fault:
             malformed = isinstance(fault, MalformedError)
             reason = "sod_malformed" if malformed else "algorithm_unsupported"
@@ -65,7 +68,6 @@ class PassiveAuthentication:
             for identifier in self._depending_on_sod():
                 yield CHIP.undetermined(identifier, reason)
             return
-        signer = sod.signer(self.trust.signers if self.trust else ())
         yield from self._signer(sod, signer)
         yield self._lists(sod)
         for group in sorted(self._groups(sod)):

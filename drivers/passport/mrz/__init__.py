@@ -3,8 +3,9 @@
 Source: ICAO Doc 9303, parts 3 to 7, and the issuers in `profiles` that depart from it. No I/O, no clock.
 """
 
-from drivers.passport.mrz.checks import check_digit, mrz_checks
+from drivers.passport.mrz.checks import mrz_checks
 from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.generator import Holder, LongNumberDigit, TravelDocument, generate
 from drivers.passport.mrz.model import (
     DeviationCode,
@@ -20,6 +21,7 @@ from drivers.passport.mrz.model import (
 from drivers.passport.mrz.names import Truncation
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.transliteration import Language, transliterate
+from drivers.passport.mrz.unreadable import ZoneFault, find_zone_fault
 
 __all__ = [
     "CODES",
@@ -37,7 +39,9 @@ __all__ = [
     "Sex",
     "TravelDocument",
     "Truncation",
+    "ZoneFault",
     "check_digit",
+    "find_zone_fault",
     "generate",
     "mrz_checks",
     "parse",

@@ -1,55 +1,58 @@
-"""Check digits of a machine readable zone, and the checks that need only the zone and the date.
+"""Checks that need only the lines of a machine readable zone and the date."""
 
-Check digit: weights 7-3-1, modulo 10 (ICAO Doc 9303-3, section 4.9).
-"""
-
+from collections.abc import Sequence
 from datetime import date
-from itertools import chain, repeat
-from operator import mul
 
 from drivers.observation import Check, CheckGroup, Outcome
-from drivers.passport.mrz.model import DeviationCode, DigitResult, Mrz
-
-# The longest text any layout sums is the composite of the French identity card, 71 characters.
-_WEIGHTS = tuple(chain.from_iterable(repeat((7, 3, 1), 30)))
-_FOREIGN = 255
-# 0-9 count as themselves, A-Z as 10 to 35, the filler as 0; anything else cannot be in a zone.
-_VALUES = bytes(
-    0 if c == 0x3C else c - 0x30 if 0x30 <= c <= 0x39 else c - 55 if 0x41 <= c <= 0x5A else _FOREIGN
-    for c in range(256)
-)
-
-
-def check_digit(text: str) -> str | None:
-    """Compute the check digit over `text`, or None when it has a character that no zone can have."""
-    values = text.encode("latin-1", "replace").translate(_VALUES)
-    if _FOREIGN in values:
-        return None
-    weights = _WEIGHTS if len(values) <= len(_WEIGHTS) else chain.from_iterable(repeat((7, 3, 1)))
-    return "0123456789"[sum(map(mul, values, weights)) % 10]
-
-
-def foreign_characters(text: str) -> int:
-    """Count the characters that no zone can have."""
-    return text.encode("latin-1", "replace").translate(_VALUES).count(_FOREIGN)
-
+from drivers.passport.mrz.model import DeviationCode, DigitResult, Mrz, MrzDeviation
+from drivers.passport.mrz.unreadable import ZoneFault, find_zone_fault
 
 _FIELD_WORDS = {
+    "document_code": "document code",
+    "issuer": "issuing state",
+    "name": "name",
     "document_number": "document number",
+    "nationality": "nationality",
     "birth_date": "date of birth",
+    "sex": "sex",
+    "issue_date": "date of issue",
     "expiry_date": "date of expiry",
     "optional_data": "optional data",
     "composite": "composite",
 }
+_IMPOSSIBLE = frozenset(
+    {
+        DeviationCode.OCR_SLIP,
+        DeviationCode.WRONG_CHARACTER,
+        DeviationCode.LINE_SHIFTED,
+        DeviationCode.NUMBER_MISSING,
+        DeviationCode.PRIMARY_MISSING,
+        DeviationCode.DATE_INVALID,
+    }
+)
+"""Deviations of fields that cannot be as they were read."""
+READ_AGAIN = "Read the document again, or compare with the print and type it in."
+"""What an officer does about a zone that was not read completely."""
 
 
-def mrz_checks(mrz: Mrz | None, today: date) -> tuple[Check, ...]:
-    """Make the checks that need only the zone and the date, always the same ones in the same order."""
-    return check_digits(mrz), not_expired(mrz, today)
+def mrz_checks(mrz: Mrz | None, lines: Sequence[str], today: date) -> tuple[Check, ...]:
+    """Make the checks that need only the zone and the date, always the same ones in the same order.
+
+    `mrz` is what `lines` were parsed into. Lines that are a zone and cannot be parsed are not "no zone": the
+    checks are undetermined and state the fault.
+    """
+    fault = find_zone_fault(lines) if mrz is None else None
+    return check_digits(mrz, fault), not_expired(mrz, today, fault)
 
 
-def check_digits(mrz: Mrz | None) -> Check:
-    """Check all digits together: one wrong digit fails, an unreadable one leaves the result undetermined."""
+def check_digits(mrz: Mrz | None, fault: ZoneFault | None = None) -> Check:
+    """Check all digits together.
+
+    One wrong digit fails. A field that cannot be as it was read leaves the result undetermined, also where
+    its digit agrees or where no digit covers it.
+    """
+    if fault is not None:
+        return _digits(Outcome.UNDETERMINED, fault.reason, f"{fault.text} {READ_AGAIN}")
     if mrz is None:
         return _digits(Outcome.NOT_SUPPORTED, "no_mrz", "There is no machine readable zone.")
     if not mrz.digits:
@@ -60,15 +63,29 @@ def check_digits(mrz: Mrz | None) -> Check:
             _FIELD_WORDS[digit.field] for digit in mrz.digits if digit.result is DigitResult.FAILED
         )
         return _digits(Outcome.FAILED, "check_digit_wrong", f"Wrong check digit: {wrong}.")
-    if DigitResult.UNREADABLE in results:
-        return _digits(Outcome.UNDETERMINED, "unreadable", "A protected field was not read completely.")
-    if DigitResult.OK not in results:
+    if results <= {DigitResult.ABSENT}:
         return _digits(Outcome.UNDETERMINED, "no_digit_printed", "No check digit is printed.")
+    impossible = [deviation for deviation in mrz.deviations if deviation.code in _IMPOSSIBLE]
+    if impossible or DigitResult.UNREADABLE in results:
+        reason = "unreadable" if DigitResult.UNREADABLE in results else "field_impossible"
+        named = ", ".join(dict.fromkeys(map(_named, impossible))) or "a protected field"
+        return _digits(Outcome.UNDETERMINED, reason, f"Cannot be as read: {named}. {READ_AGAIN}")
     return _digits(Outcome.SUCCESSFUL)
 
 
-def not_expired(mrz: Mrz | None, today: date) -> Check:
+def _named(deviation: MrzDeviation) -> str:
+    """Name the field of a deviation with its line and place."""
+    if deviation.field is None:
+        return f"line {deviation.line}, whose characters stand beside their places"
+    name, digit = deviation.field.removesuffix("_digit"), deviation.field.endswith("_digit")
+    words = f"check digit of {_FIELD_WORDS[name]}" if digit else _FIELD_WORDS[name]
+    return f"{words} (line {deviation.line}, place {deviation.place})"
+
+
+def not_expired(mrz: Mrz | None, today: date, fault: ZoneFault | None = None) -> Check:
     """Compare the last day of validity with today; that day itself is still valid."""
+    if fault is not None:
+        return _expiry(Outcome.UNDETERMINED, "expiry_unreadable", "The date of expiry could not be read.")
     if mrz is None:
         return _expiry(Outcome.NOT_SUPPORTED, "no_mrz", "There is no machine readable zone.")
     if mrz.expiry_date is None or not mrz.expiry_date.is_stated:

@@ -76,10 +76,16 @@ class MrzLayout:
 
     @cached_property
     def fields(self) -> tuple[tuple[str, slice, str], ...]:
-        """Name, place and kind of every field whose characters are restricted."""
+        """Name, place and kind of every field."""
         return tuple(self._fields())
 
     def _fields(self) -> Iterator[tuple[str, slice, str]]:
+        # Those without restriction first: where fields overlap, the later one decides.
+        yield "document_code", slice(self.code.start, self.code.start + 1), "code"
+        yield "document_code", slice(self.code.start + 1, self.code.stop), "any"
+        yield "document_number", self.number, "any"
+        for optional in self.optional:
+            yield "optional_data", optional, "any"
         yield "issuer", self.issuer, "alpha"
         yield "name", self.name, "any" if self.name_digits else "alpha"
         for name, place, kind in (
@@ -94,9 +100,16 @@ class MrzLayout:
         for digit in self.digits:
             yield f"{digit.field}_digit", slice(digit.at, digit.at + 1), "any" if digit.free else "digit"
 
+    def line_and_place(self, at: int) -> tuple[int, int]:
+        """Return line and place of an offset in the joined lines, both counted from 1."""
+        line = 0
+        while at >= self.lengths[line]:
+            at -= self.lengths[line]
+            line += 1
+        return line + 1, at + 1
+
     def _pattern(self, classes: dict[str, str]) -> re.Pattern[str]:
         kinds = ["any"] * sum(self.lengths)
-        kinds[self.code.start] = "code"
         for _, place, kind in self.fields:
             kinds[place] = [kind] * (place.stop - place.start)
         return re.compile("".join(classes[kind] for kind in kinds), re.DOTALL)

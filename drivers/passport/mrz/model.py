@@ -1,5 +1,6 @@
 """Content of a machine readable zone: every field as printed, every check digit, every deviation."""
 
+from calendar import monthrange
 from datetime import date
 
 from pydantic import Field
@@ -65,7 +66,7 @@ class DigitResult(OpenEnum):
     ABSENT = "absent"
     """Nothing to compare: an empty field without a digit, or a place that this issuer uses otherwise."""
     UNREADABLE = "unreadable"
-    """The field or the digit holds a character that no zone can hold: the reader misread it."""
+    """The field or the digit holds what it cannot hold, such as a letter in a date: the reader misread it."""
     UNKNOWN = "unknown"
 
 
@@ -74,8 +75,12 @@ class DeviationCode(OpenEnum):
 
     LINES_SWAPPED = "lines_swapped"
     LINES_JOINED = "lines_joined"
+    LOWER_CASE = "lower_case"
+    """A reader in keyboard mode typed small letters only; they were read as capitals."""
+    LINE_SHIFTED = "line_shifted"
     OCR_SLIP = "ocr_slip"
     WRONG_CHARACTER = "wrong_character"
+    NUMBER_MISSING = "number_missing"
     ISSUER_UNKNOWN = "issuer_unknown"
     NATIONALITY_UNKNOWN = "nationality_unknown"
     SEX_X = "sex_x"
@@ -84,6 +89,8 @@ class DeviationCode(OpenEnum):
     NAME_SEPARATORS = "name_separators"
     PRIMARY_MISSING = "primary_missing"
     SURNAME_UNMARKED = "surname_unmarked"
+    NAME_UNDIVIDED = "name_undivided"
+    """No two fillers in a name of several parts: one identifier, or two of which a filler was lost."""
     LONG_NUMBER_FILLER = "long_number_filler"
     OPTIONAL_FREE = "optional_free"
     NUMBER_SPLIT = "number_split"
@@ -119,6 +126,22 @@ class MrzDate(DataModel):
         """True when anything but fillers is printed."""
         return self.raw.strip("<") != ""
 
+    @property
+    def is_possible(self) -> bool:
+        """False when no calendar has such a day, whatever its unknown parts are.
+
+        A part is two digits or two fillers. A year and month alone, as on French cards, are a date too.
+        """
+        parts = [self.raw[at : at + 2] for at in range(0, len(self.raw), 2)]
+        if any(part != "<<" and _number(part) is None for part in parts):
+            return False
+        month, day = ([_number(part) for part in parts[1:3]] + [None, None])[:2]
+        if month is not None and not 1 <= month <= 12:
+            return False
+        # A leap year where the year is unknown.
+        last = 31 if month is None else monthrange(2000 if self.year is None else self.year, month)[1]
+        return day is None or 1 <= day <= last
+
 
 class DigitCheck(DataModel):
     """One check digit of the zone."""
@@ -138,10 +161,19 @@ class DigitCheck(DataModel):
 class MrzDeviation(DataModel):
     """A deviation of the zone. Deviations are reported, never repaired."""
 
-    unredacted_fields = frozenset({"code", "field"})
+    unredacted_fields = frozenset({"code", "field", "line", "place"})
 
     code: DeviationCode = Field(description="Code of the deviation.", examples=["lines_swapped"])
     field: str | None = Field(None, description="The field concerned, if it is one.", examples=["birth_date"])
+    line: int | None = Field(
+        None, ge=1, description="Printed line of the field, counted from 1.", examples=[2]
+    )
+    place: int | None = Field(
+        None,
+        ge=1,
+        description="Place in that line of the first character concerned, counted from 1.",
+        examples=[14],
+    )
     text: str = Field(
         description="A sentence for a person. Never personal data.",
         examples=["The lines came in another order than they are printed."],

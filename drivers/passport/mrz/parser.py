@@ -8,21 +8,22 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import accumulate, islice, pairwise, permutations
 
-from drivers.passport.mrz.checks import check_digit, foreign_characters
 from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.digits import check_digit, foreign_characters
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import (
     DeviationCode,
     DigitCheck,
     DigitResult,
     Mrz,
-    MrzDate,
     MrzDeviation,
+    MrzFormat,
     Sex,
     birth_date,
     expiry_date,
 )
 from drivers.passport.mrz.profiles import LAYOUTS
+from drivers.passport.mrz.readability import ALLOWED, Readability
 
 _MAX_LINE_LENGTH = 128  # 90 characters in one line, and some white space of the reader
 _MAX_LINES = 8  # three, and blank ones between them
@@ -33,11 +34,6 @@ _BY_LENGTHS: dict[tuple[int, ...], tuple[MrzLayout, ...]] = {
 # Readers that send one line without breaks; a single line of 30 is always a French licence.
 _JOINED = {sum(lengths): lengths for lengths in _BY_LENGTHS if len(lengths) > 1}
 _SEXES = {"M": Sex.MALE, "F": Sex.FEMALE, "X": Sex.X, "<": Sex.UNSPECIFIED}
-_CONFUSED_WITH = {
-    "digit": frozenset("OQDILZSBG"),  # for 0 0 0 1 1 2 5 8 6
-    "alpha": frozenset("0125678"),  # for O I Z S G T B
-    "sex": frozenset("HNE4P"),
-}
 _FOREIGN_SHARE = 4  # one character in four that no zone has: the text is no zone
 
 _SWAPPED = MrzDeviation(
@@ -62,14 +58,16 @@ _UNMARKED = MrzDeviation(
     field="name",
     text="Names follow each other with single fillers, given names first: the surname is not marked.",
 )
+_UNDIVIDED = MrzDeviation(
+    code=DeviationCode.NAME_UNDIVIDED,
+    field="name",
+    text="Single fillers only: all parts are taken as the primary identifier, though a filler may be lost.",
+)
 _NATIONAL_LETTERS = MrzDeviation(
     code=DeviationCode.NAME_DIGITS, field="name", text="Digits stand for national letters; kept as printed."
 )
 _SEPARATORS = MrzDeviation(
     code=DeviationCode.NAME_SEPARATORS, field="name", text="The name is divided by fillers more than once."
-)
-_NO_PRIMARY = MrzDeviation(
-    code=DeviationCode.PRIMARY_MISSING, field="name", text="The name starts with fillers: no primary part."
 )
 
 
@@ -93,9 +91,7 @@ def parse(lines: Sequence[str], today: date) -> Mrz | None:
     layout, text, clean, in_order = found
     if not in_order:
         notes.append(_SWAPPED)
-    if not clean:
-        notes.extend(_slips(layout, text))
-    return _read(layout, text, kept, today, notes)
+    return _read(layout, text, kept, today, notes, Readability(layout, text, clean=clean))
 
 
 def _text_lines(lines: Iterable[str]) -> tuple[str, ...] | None:
@@ -131,7 +127,8 @@ def _recognise(pieces: tuple[str, ...]) -> tuple[MrzLayout, str, bool, bool] | N
             return candidate, joined, True, False
     if layout is not None and layout.tolerant_pattern.fullmatch(text):
         return layout, text, False, True
-    for candidate, joined in others:
+    # A line with characters that no zone has would take the place of the names, where any is tolerated.
+    for candidate, joined in others if not foreign_characters(text) else ():
         if candidate.tolerant_pattern.fullmatch(joined):
             return candidate, joined, False, False
     # The dates are unrecognisable: the remaining evidence is a first line with codes of document and issuer.
@@ -148,42 +145,13 @@ def _layout(pieces: tuple[str, ...], text: str) -> MrzLayout | None:
     return None
 
 
-def _slips(layout: MrzLayout, text: str) -> list[MrzDeviation]:
-    """Name every field with a character that its place cannot have."""
-    slips = []
-    for field, place, kind in layout.fields:
-        allowed = _ALLOWED[kind]
-        wrong = {character for character in text[place] if character not in allowed}
-        if wrong and wrong <= _CONFUSED_WITH.get(kind, frozenset()):
-            slips.append(
-                MrzDeviation(
-                    code=DeviationCode.OCR_SLIP,
-                    field=field,
-                    text="Holds a character that readers confuse with the right one, such as O for 0.",
-                )
-            )
-        elif wrong:
-            slips.append(
-                MrzDeviation(
-                    code=DeviationCode.WRONG_CHARACTER,
-                    field=field,
-                    text="Holds a character that is not permitted in this field.",
-                )
-            )
-    return slips
-
-
-_LETTERS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
-_ALLOWED = {
-    "any": frozenset(_LETTERS + _DIGITS + "<"),
-    "alpha": frozenset(_LETTERS + "<"),
-    "digit": frozenset(_DIGITS + "<"),
-    "sex": frozenset("MFX<"),
-}
-
-
 def _read(
-    layout: MrzLayout, text: str, lines: tuple[str, ...], today: date, notes: list[MrzDeviation]
+    layout: MrzLayout,
+    text: str,
+    lines: tuple[str, ...],
+    today: date,
+    notes: list[MrzDeviation],
+    readability: Readability,
 ) -> Mrz:
     """Parse every field of a layout."""
     number, optional, long_check = _number(layout, text, notes)
@@ -196,6 +164,7 @@ def _read(
         if nationality not in CODES:
             notes.append(_unknown_code(DeviationCode.NATIONALITY_UNKNOWN, "nationality"))
     primary, secondary, truncated = _name(layout, text, notes)
+    readability.take_name("name", layout.name)
     sex = None
     if layout.sex is not None:
         sex = _SEXES.get(text[layout.sex], Sex.UNKNOWN)
@@ -205,14 +174,20 @@ def _read(
     expiry = None if layout.expiry is None else expiry_date(text[layout.expiry], today)
     # The issue is in the past as birth is, and French cards print only its year and month.
     issue = None if layout.issue is None else birth_date(text[layout.issue], today)
-    for field, value in (("birth_date", birth), ("expiry_date", expiry)):
-        if value is not None and _impossible(value):
-            notes.append(
-                MrzDeviation(code=DeviationCode.DATE_INVALID, field=field, text="There is no such day.")
-            )
+    for field, place, value in (
+        ("birth_date", layout.birth, birth),
+        ("expiry_date", layout.expiry, expiry),
+        # Elsewhere the date of issue is optional data, whose layout no public source confirms.
+        ("issue_date", layout.issue if layout.format is MrzFormat.FRA_ID else None, issue),
+    ):
+        if place is not None and value is not None:
+            readability.take_date(field, place, value)
+    notes.extend(readability.deviations)
     digits = []
     for digit in layout.digits:
         check = long_check if long_check and digit.field == "document_number" else _check(digit, text)
+        if readability.deviations:
+            check = _trusted(check, digit, readability)
         if digit.free and check.result is DigitResult.FAILED:
             check = check.model_copy(update={"result": DigitResult.ABSENT})
             notes.append(_FREE)
@@ -295,10 +270,24 @@ def _check(digit: CheckDigitLayout, text: str) -> DigitCheck:
     return DigitCheck(field=digit.field, printed=printed, expected=expected, result=result)
 
 
+def _trusted(check: DigitCheck, digit: CheckDigitLayout, readability: Readability) -> DigitCheck:
+    """Return the check, `unreadable` where it covers what the reader misread.
+
+    Over a date that no calendar has, a digit that agrees stays `ok`; one that differs proves a misreading.
+    """
+    covered = [place for reading in digit.readings for place in reading]
+    places = {digit.at}.union(*(range(place.start, place.stop) for place in covered))
+    if readability.is_misread(places):
+        return check.model_copy(update={"expected": (), "result": DigitResult.UNREADABLE})
+    if check.result is DigitResult.FAILED and readability.is_unreliable(places):
+        return check.model_copy(update={"result": DigitResult.UNREADABLE})
+    return check
+
+
 def _compare(printed: str, expected: tuple[str, ...]) -> DigitResult:
     if printed in expected:
         return DigitResult.OK
-    if not expected or printed not in _ALLOWED["any"]:
+    if not expected or printed not in ALLOWED["any"]:
         return DigitResult.UNREADABLE
     return DigitResult.FAILED
 
@@ -308,29 +297,25 @@ def _name(layout: MrzLayout, text: str, notes: list[MrzDeviation]) -> tuple[str,
     field = text[layout.name]
     # A letter in the last place marks a name that may have been cut (9303-4 to -7, section 4.2.3).
     truncated = field[-1] != "<"
-    if layout.name_digits and any(digit in field for digit in _DIGITS):
+    if layout.name_digits and any(character.isdigit() for character in field):
         notes.append(_NATIONAL_LETTERS)
     if layout.given_names is not None:
         given = text[layout.given_names]
         return _spaced(field), _spaced(given), truncated or given[-1] != "<"
     printed = field.rstrip("<")
     primary, marked, secondary = printed.partition("<<")
-    if printed and not primary:
-        notes.append(_NO_PRIMARY)
     if "<<" in secondary:
         notes.append(_SEPARATORS)
-    if layout.surname_unmarked and not marked and "<" in primary:
-        notes.append(_UNMARKED)
+    if not marked and "<" in primary:
+        if layout.surname_unmarked:
+            notes.append(_UNMARKED)
+        elif not truncated:
+            notes.append(_UNDIVIDED)
     return _spaced(primary), _spaced(secondary), truncated
 
 
 def _spaced(text: str) -> str:
     return " ".join(text.replace("<", " ").split())
-
-
-def _impossible(value: MrzDate) -> bool:
-    """Return true when all parts are digits and no calendar has the day."""
-    return len(value.raw) == 6 and value.raw.isdecimal() and value.as_date() is None
 
 
 def _unknown_code(code: DeviationCode, field: str) -> MrzDeviation:

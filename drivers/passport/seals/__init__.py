@@ -1,30 +1,31 @@
-"""Barcodes on documents, and the digital seals among them (ICAO Doc 9303-13; BSI TR-03137; VDS-NC).
+"""Barcodes on documents, and the digital seals among them.
+
+ICAO Doc 9303-13 and BSI TR-03137 (VDS), VDS-NC, the ICAO Datastructure for Barcodes, health certificates.
 
     barcode = parse_barcode(data, Symbology.DATA_MATRIX, today)
     checks = seal_checks(barcode, printed, store, today)
 
-No clock, and no I/O except the loading of a store. The names exported here need no library, so that a
-workstation can read events; `checks.seal_checks` and `store.SealSignerStore` need the extra `chip`
-(asn1crypto).
+No clock, and no I/O except the loading of stores. The names exported here need no library, so that a
+workstation can read events; `checks.seal_checks`, `store.SealSignerStore` and the content of health
+certificates need the extra `chip` (asn1crypto, cbor2).
 """
 
 from drivers.passport.seals.errors import MalformedSealError, SealError, UnsupportedSealError
+from drivers.passport.seals.hcert.model import HealthCertificate, HealthScheme
+from drivers.passport.seals.idb.model import Idb, IdbMessage
 from drivers.passport.seals.model import (
     Barcode,
     BarcodeKind,
     Feature,
     FeatureName,
-    FeatureReading,
     PayloadEncoding,
-    ProofOfTest,
     SealFault,
-    SealHolder,
     SealProfile,
     Symbology,
-    Vaccination,
     Vds,
     VdsNc,
 )
+from drivers.passport.seals.parts import FeatureReading, ProofOfTest, Recovery, SealHolder, Vaccination
 from drivers.passport.seals.payload import parse_barcode
 
 __all__ = [
@@ -33,9 +34,14 @@ __all__ = [
     "Feature",
     "FeatureName",
     "FeatureReading",
+    "HealthCertificate",
+    "HealthScheme",
+    "Idb",
+    "IdbMessage",
     "MalformedSealError",
     "PayloadEncoding",
     "ProofOfTest",
+    "Recovery",
     "SealError",
     "SealFault",
     "SealHolder",

@@ -14,6 +14,7 @@ from drivers.passport.check_results import (
     SEAL,
     SEAL_CERTIFICATE,
     SEAL_ISSUING_STATE,
+    SEAL_NOT_EXPIRED,
     SEAL_READABLE,
     SEAL_SIGNATURE,
 )
@@ -24,8 +25,12 @@ from drivers.passport.emrtd.pki import country_codes as states
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.mrz import Mrz
-from drivers.passport.seals.comparison import mrz_vs_seal
-from drivers.passport.seals.model import Barcode, FeatureReading, SealFault, SealProfile, Vds, VdsNc
+from drivers.passport.seals.comparison import mrz_vs_seal, seal_not_expired
+from drivers.passport.seals.hcert.trust_list import HealthTrustLists
+from drivers.passport.seals.hcert.verification import health_checks
+from drivers.passport.seals.idb.model import Idb
+from drivers.passport.seals.model import Barcode, BarcodeKind, SealFault, SealProfile, Vds, VdsNc
+from drivers.passport.seals.parts import FeatureReading
 from drivers.passport.seals.store import SealSignerStore, may_sign_json
 
 # The hash goes with the size of the key, as in TR-03137-1's examples; VDS-NC names it (RFC 7518, 3.4).
@@ -34,26 +39,34 @@ _BY_NAME = {"ES256": "sha256", "ES384": "sha384", "ES512": "sha512"}
 
 
 def seal_checks(
-    barcode: Barcode, printed: Mrz | None, store: SealSignerStore | None, today: date
+    barcode: Barcode,
+    printed: Mrz | None,
+    store: SealSignerStore | None,
+    today: date,
+    health: HealthTrustLists | None = None,
 ) -> tuple[Check, ...]:
-    """Make all checks of one barcode, always the same ones in the same order.
+    """Make all checks of one barcode, for one kind always the same ones in the same order.
 
-    A barcode that is no seal has none of the features; that weighs nothing.
+    `health` has the signers of health certificates, `store` those of all others. A barcode that is no seal
+    has none of the features; that weighs nothing.
     """
     if barcode.fault is not None:
-        return tuple(_of_faulty(barcode.fault))
-    seal = barcode.vds or barcode.vds_nc
+        return tuple(_of_faulty(barcode.fault, barcode.kind))
+    if barcode.health_certificate is not None:
+        return tuple(health_checks(barcode.health_certificate, printed, health, today))
+    seal = barcode.vds or barcode.vds_nc or barcode.idb
     if seal is None:
         return tuple(SEAL.not_supported(identifier, "no_seal") for identifier in ALL_SEAL_CHECKS)
     return tuple(_SealVerifier(seal, store if store and not store.is_empty else None, today).checks(printed))
 
 
-def _of_faulty(fault: SealFault) -> Iterator[Check]:
+def _of_faulty(fault: SealFault, kind: BarcodeKind) -> Iterator[Check]:
     malformed = fault is SealFault.MALFORMED
     reason = "seal_malformed" if malformed else "seal_unsupported"
     first = SEAL.failed if malformed else SEAL.undetermined
     yield first(SEAL_READABLE, reason)
-    for identifier in ALL_SEAL_CHECKS[1:]:
+    dated = (SEAL_NOT_EXPIRED,) if kind in {BarcodeKind.IDB, BarcodeKind.HEALTH_CERTIFICATE} else ()
+    for identifier in (*ALL_SEAL_CHECKS[1:], *dated):
         yield SEAL.undetermined(identifier, reason)
 
 
@@ -61,12 +74,17 @@ def _of_faulty(fault: SealFault) -> Iterator[Check]:
 class _SealVerifier:
     """Verifier of one seal against one store on one day."""
 
-    seal: Vds | VdsNc
+    seal: Vds | VdsNc | Idb
     store: SealSignerStore | None
     today: date
 
     def checks(self, printed: Mrz | None) -> Iterator[Check]:
         yield self._readable()
+        if isinstance(self.seal, Idb) and not self.seal.is_signed:
+            for identifier in (SEAL_SIGNATURE, SEAL_CERTIFICATE, SEAL_ISSUING_STATE):
+                yield SEAL.undetermined(identifier, "seal_unsigned")
+            yield from self._compared(printed)
+            return
         try:
             # The whole certificate is parsed here: some parts are otherwise parsed only on access.
             yield from list(self._signed(self._candidates()))
@@ -78,7 +96,12 @@ class _SealVerifier:
                 SEAL_ISSUING_STATE,
             ):
                 yield SEAL.undetermined(identifier, "signer_malformed")
+        yield from self._compared(printed)
+
+    def _compared(self, printed: Mrz | None) -> Iterator[Check]:
         yield mrz_vs_seal(printed, self.seal)
+        if isinstance(self.seal, Idb):
+            yield seal_not_expired(self.seal.valid_from, self.seal.valid_until, self.today)
 
     def _readable(self) -> Check:
         identifier = SEAL_READABLE
@@ -89,6 +112,13 @@ class _SealVerifier:
                 return SEAL.failed(identifier, "feature_missing")
             if self.seal.profile is SealProfile.UNKNOWN:
                 return SEAL.undetermined(identifier, "profile_unknown")
+        elif isinstance(self.seal, Idb):
+            if any(message.status is FeatureReading.MALFORMED for message in self.seal.messages):
+                return SEAL.failed(identifier, "feature_malformed")
+            if self.seal.missing_messages:
+                return SEAL.failed(identifier, "feature_missing")
+            if not any(message.status is FeatureReading.READ for message in self.seal.messages):
+                return SEAL.undetermined(identifier, "profile_unknown")
         elif self.seal.holder is None:
             return SEAL.undetermined(identifier, "profile_unknown")
         return SEAL.successful(identifier)
@@ -97,6 +127,9 @@ class _SealVerifier:
         """Find certificates of the signer: the seal's own, or what the operator has; raises ChipError."""
         if isinstance(self.seal, VdsNc):
             return (Certificate.parse(self.seal.certificate),) if self.seal.certificate else ()
+        if isinstance(self.seal, Idb):
+            given = self.store.find_reference(self.seal.certificate_reference or "") if self.store else ()
+            return given or ((Certificate.parse(self.seal.certificate),) if self.seal.certificate else ())
         return self.store.find(self.seal.signer, self.seal.certificate_reference) if self.store else ()
 
     def _signed(self, candidates: tuple[Certificate, ...]) -> Iterator[Check]:
@@ -138,8 +171,8 @@ class _SealVerifier:
         return ecdsa.verify(key, hashlib.new(function, self.seal.signed).digest(), r, s)
 
     def _hash(self, key: EcKey) -> str | None:
-        if isinstance(self.seal, VdsNc):
-            return _BY_NAME.get(self.seal.algorithm)
+        if isinstance(self.seal, VdsNc | Idb):
+            return _BY_NAME.get(self.seal.algorithm or "")
         bits = key.curve.order.bit_length()
         return next((name for most, name in _BY_KEY_BITS if bits <= most), None)
 
@@ -155,6 +188,11 @@ class _SealVerifier:
             return SEAL.undetermined(identifier, "signer_unknown")
         if isinstance(self.seal, VdsNc) and not may_sign_json(self.seal.certificate):
             return SEAL.failed(identifier, "not_for_seals")
+        if isinstance(self.seal, Idb) and not (
+            self.store.has(signer) or may_sign_json(self.seal.certificate)
+        ):
+            # The report's own usage is in no public certificate, so the lack of it proves nothing.
+            return SEAL.undetermined(identifier, "not_for_seals")
         if reason := self._out_of_date(signer):
             return SEAL.failed(identifier, reason)
         trust = self.store.trust
@@ -187,7 +225,7 @@ class _SealVerifier:
 
     def _out_of_date(self, signer: Certificate) -> str | None:
         """Compare the certificate's validity with the day of the seal, when it has one, and with today."""
-        if isinstance(self.seal, Vds):
+        if isinstance(self.seal, Vds | Idb) and self.seal.signed_on is not None:
             if self.seal.signed_on < signer.not_before.date():
                 return "signed_too_early"
             if self.seal.signed_on > signer.not_after.date():

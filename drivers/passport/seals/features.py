@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from drivers.passport.seals import c40
 from drivers.passport.seals.errors import MalformedSealError
-from drivers.passport.seals.model import Feature, FeatureName, FeatureReading, SealProfile
+from drivers.passport.seals.model import Feature, FeatureName, SealProfile
+from drivers.passport.seals.parts import FeatureReading
 
 # A visa's seal holds its second line up to the end of the date of validity and its digit.
 _VISA_SECOND_LINE = 28

@@ -6,6 +6,9 @@ from pydantic import Field, JsonValue
 
 from drivers.observation import DataModel, OpenEnum
 from drivers.passport.mrz import Mrz
+from drivers.passport.seals.hcert.model import HealthCertificate
+from drivers.passport.seals.idb.model import Idb
+from drivers.passport.seals.parts import FeatureReading, ProofOfTest, SealHolder, Vaccination
 
 
 class Symbology(OpenEnum):
@@ -28,6 +31,10 @@ class BarcodeKind(OpenEnum):
     """A visible digital seal (ICAO Doc 9303-13; BSI TR-03137)."""
     VDS_NC = "vds_nc"
     """A visible digital seal for non-constrained environments: signed JSON."""
+    IDB = "idb"
+    """A barcode of the ICAO Datastructure for Barcodes."""
+    HEALTH_CERTIFICATE = "health_certificate"
+    """A signed health certificate (HCERT): of the European Union, of WHO, or of another scheme."""
     MRZ = "mrz"
     """A machine readable zone."""
     OTHER = "other"
@@ -42,6 +49,7 @@ class PayloadEncoding(OpenEnum):
     """Each byte as the character of ISO 8859-1 with its number, written in UTF-8."""
     BASE64 = "base64"
     BASE32 = "base32"
+    BASE45 = "base45"
     HEX = "hex"
     UNKNOWN = "unknown"
 
@@ -90,17 +98,6 @@ class FeatureName(OpenEnum):
     MUNICIPALITY_CODE = "municipality_code"
     ADDRESS = "address"
     POSTAL_CODE = "postal_code"
-    UNKNOWN = "unknown"
-
-
-class FeatureReading(OpenEnum):
-    """Result of parsing a feature."""
-
-    READ = "read"
-    RAW = "raw"
-    """The profile does not define it; its bytes are kept."""
-    MALFORMED = "malformed"
-    """Not as the profile requires; its bytes are kept."""
     UNKNOWN = "unknown"
 
 
@@ -189,53 +186,6 @@ class Vds(DataModel):
         return next((feature.text for feature in self.features if feature.name is name), None)
 
 
-class SealHolder(DataModel):
-    """Holder of a VDS-NC; fields that the issuer left out are null."""
-
-    unredacted_fields = frozenset({"document_type"})
-
-    name: str | None = Field(None, description="Name in the issuer's spelling.", examples=["Cook Gerald"])
-    birth_date: str | None = Field(None, description="Date of birth, ISO 8601.", examples=["1990-01-29"])
-    sex: str | None = Field(None, description="Sex: M, F or X.", examples=["M"])
-    document_type: str | None = Field(None, description="Kind of document.", examples=["P"])
-    document_number: str | None = Field(
-        None, description="Number of the travel document.", examples=["E1234567P"]
-    )
-    additional_identifier: str | None = Field(
-        None, description="Any other number of the issuer's.", examples=["L4567890Z"]
-    )
-
-
-class Vaccination(DataModel):
-    """One dose (VDS-NC, type icao.vacc)."""
-
-    vaccine: str | None = Field(None, description="Vaccine, code of ICD-11.", examples=["XM68M6"])
-    product: str | None = Field(None, description="Brand of the vaccine.", examples=["Comirnaty"])
-    disease: str | None = Field(None, description="Disease, code of ICD-11.", examples=["RA01.0"])
-    given_on: str | None = Field(None, description="Date of the dose, ISO 8601.", examples=["2021-03-03"])
-    dose: int | None = Field(None, ge=0, description="Number of the dose.", examples=[1])
-    country: str | None = Field(None, description="Country, three letters.", examples=["UTO"])
-    centre: str | None = Field(None, description="Administering centre.", examples=["RIVM"])
-    lot: str | None = Field(None, description="Number of the lot.", examples=["VC35679"])
-    next_on: str | None = Field(None, description="Date of the next dose, ISO 8601.", examples=["2021-03-24"])
-
-
-class ProofOfTest(DataModel):
-    """One test (VDS-NC, type icao.test)."""
-
-    facility: str | None = Field(None, description="Test centre.", examples=["General Hospital"])
-    country: str | None = Field(None, description="Country, three letters.", examples=["UTO"])
-    sampled_at: str | None = Field(
-        None, description="Time of sampling, ISO 8601.", examples=["2020-12-12T12:00:00+08:00"]
-    )
-    reported_at: str | None = Field(
-        None, description="Time of the report, ISO 8601.", examples=["2021-02-11T14:00:00+08:00"]
-    )
-    test: str | None = Field(None, description="Kind of test.", examples=["molecular(PCR)"])
-    method: str | None = Field(None, description="Sampling method.", examples=["nasopharyngeal"])
-    result: str | None = Field(None, description="Result of the test.", examples=["negative"])
-
-
 class VdsNc(DataModel):
     """A visible digital seal for non-constrained environments."""
 
@@ -271,7 +221,19 @@ class Barcode(DataModel):
     """One barcode and its content. Exactly one content field is not null, none when a seal is faulty."""
 
     unredacted_fields = frozenset(
-        {"symbology", "kind", "payload_encoding", "size_bytes", "truncated", "fault", "vds", "vds_nc", "mrz"}
+        {
+            "symbology",
+            "kind",
+            "payload_encoding",
+            "size_bytes",
+            "truncated",
+            "fault",
+            "vds",
+            "vds_nc",
+            "idb",
+            "health_certificate",
+            "mrz",
+        }
     )
 
     symbology: Symbology | None = Field(
@@ -289,6 +251,10 @@ class Barcode(DataModel):
     )
     vds: Vds | None = Field(None, description="The seal.", examples=[None])
     vds_nc: VdsNc | None = Field(None, description="The seal, in JSON.", examples=[None])
+    idb: Idb | None = Field(None, description="The ICAO Datastructure for Barcodes.", examples=[None])
+    health_certificate: HealthCertificate | None = Field(
+        None, description="The health certificate.", examples=[None]
+    )
     mrz: Mrz | None = Field(None, description="The machine readable zone.", examples=[None])
     text: str | None = Field(None, description="Other content that is text.", examples=["12345"])
     content_base64: str | None = Field(

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from drivers.passport import mrz as zones
-from drivers.passport.seals import vds, vds_nc
+from drivers.passport.seals import hcert, idb, vds, vds_nc
 from drivers.passport.seals.errors import MalformedSealError, SealError
 from drivers.passport.seals.model import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology, Vds
 
@@ -38,8 +38,21 @@ def parse_barcode(data: bytes, symbology: Symbology | None, today: date) -> Barc
             return _vds(seal, delivery, what, today)
         text = _text(start)
         if text is not None:
+            if idb.is_idb(text):
+                return _signed_text(
+                    BarcodeKind.IDB, PayloadEncoding.BASE32, lambda: {"idb": idb.parse(text, today)}, what
+                )
+            if hcert.is_health_certificate(text):
+                return _signed_text(
+                    BarcodeKind.HEALTH_CERTIFICATE,
+                    PayloadEncoding.BASE45,
+                    lambda: {"health_certificate": hcert.parse(text)},
+                    what,
+                )
             if vds_nc.is_vds_nc(text):
-                return _vds_nc(text, what)
+                return _signed_text(
+                    BarcodeKind.VDS_NC, PayloadEncoding.BINARY, lambda: {"vds_nc": vds_nc.parse(text)}, what
+                )
             if found := _mrz(text, today):
                 return Barcode(
                     kind=BarcodeKind.MRZ, payload_encoding=PayloadEncoding.BINARY, mrz=found, **what
@@ -109,12 +122,15 @@ def _parse_without_ending(data: bytes, today: date) -> Vds:
         return vds.parse(bare, today)
 
 
-def _vds_nc(text: str, what: dict[str, Any]) -> Barcode:
+def _signed_text(
+    kind: BarcodeKind, encoding: PayloadEncoding, parse: Callable[[], dict[str, Any]], what: dict[str, Any]
+) -> Barcode:
+    """Build the barcode of a seal that is text; `parse` returns it by the name of its field."""
     try:
-        seal = vds_nc.parse(text)
+        seal = parse()
     except SealError as fault:
-        return _faulty(BarcodeKind.VDS_NC, PayloadEncoding.BINARY, fault, what)
-    return Barcode(kind=BarcodeKind.VDS_NC, payload_encoding=PayloadEncoding.BINARY, vds_nc=seal, **what)
+        return _faulty(kind, encoding, fault, what)
+    return Barcode(kind=kind, payload_encoding=encoding, **seal, **what)
 
 
 def _faulty(kind: BarcodeKind, delivery: PayloadEncoding, fault: SealError, what: dict[str, Any]) -> Barcode:

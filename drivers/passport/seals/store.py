@@ -7,6 +7,7 @@ serial number in hexadecimal. A seal has no room for the certificate itself.
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ _JSON_SIGNING = "2.23.136.1.1.14.2"
 _MAX_FILE_BYTES = 1024 * 1024
 _MAX_SIGNERS = 10_000
 _MAX_REFERENCE_LENGTH = 64
+_REFERENCE_BYTES = 5
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
@@ -31,6 +33,8 @@ class SealSigner:
 
     identifier: str
     certificate: Certificate
+    reference: str
+    """Last five bytes of the SHA-1 of the certificate, hexadecimal: its name in barcodes of the ICAO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,10 @@ class SealSignerStore:
             if signer.identifier == identifier and signer.certificate.serial_number == serial
         )
 
+    def find_reference(self, reference: str) -> tuple[Certificate, ...]:
+        """Find the certificates of a reference in a barcode of the ICAO; it is so short that several fit."""
+        return tuple(signer.certificate for signer in self.signers if signer.reference == reference)
+
     def has(self, certificate: Certificate) -> bool:
         """Return true when the operator gave this very certificate."""
         return any(signer.certificate.sha256 == certificate.sha256 for signer in self.signers)
@@ -141,7 +149,8 @@ def _signer(encoded: bytes) -> SealSigner:
         name = x509.Certificate.load(encoded, strict=True).subject.native.get("common_name")
     if not isinstance(name, str):
         raise MalformedError("a certificate has not one common name")
-    return SealSigner(f"{certificate.country or ''}{name}".upper(), certificate)
+    reference = hashlib.sha1(encoded, usedforsecurity=False).digest()[-_REFERENCE_BYTES:].hex()
+    return SealSigner(f"{certificate.country or ''}{name}".upper(), certificate, reference)
 
 
 def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:

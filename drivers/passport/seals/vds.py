@@ -20,6 +20,7 @@ from drivers.passport.seals import c40
 from drivers.passport.seals.errors import MalformedSealError, UnsupportedSealError
 from drivers.passport.seals.features import find_profile
 from drivers.passport.seals.model import Feature, FeatureName, Vds
+from drivers.passport.seals.tlv import der_length, take
 
 MAGIC = 0xDC
 VERSIONS = {0x02: 3, 0x03: 4}
@@ -55,12 +56,12 @@ def parse(data: bytes, today: date) -> Vds:
     version = VERSIONS.get(data[1]) if len(data) > 1 else None
     if len(data) > 1 and version is None:
         raise UnsupportedSealError("a seal is of an unknown version")
-    issuer = c40.decode(_take(data, 2, 2)).rstrip(" ")
+    issuer = c40.decode(take(data, 2, 2)).rstrip(" ")
     signer, reference, at = _fixed(data) if version == 3 else _variable(data)
     if not (_ISSUER.fullmatch(issuer) and _SIGNER.fullmatch(signer) and _REFERENCE.fullmatch(reference)):
         raise MalformedSealError("a seal names its issuer or signer in characters that neither has")
-    issued, signed = _date(_take(data, at, 3)), _date(_take(data, at + 3, 3))
-    definition, category = _take(data, at + 6, 2)
+    issued, signed = _date(take(data, at, 3)), _date(take(data, at + 3, 3))
+    definition, category = take(data, at + 6, 2)
     found = _zones(data, at + 8)
     kind = find_profile(definition, category)
     features = kind.read(found.items)
@@ -82,15 +83,9 @@ def parse(data: bytes, today: date) -> Vds:
     )
 
 
-def _take(data: bytes, at: int, size: int) -> bytes:
-    if at + size > len(data):
-        raise MalformedSealError("a seal is cut")
-    return data[at : at + size]
-
-
 def _fixed(data: bytes) -> tuple[str, str, int]:
     """Return signer, reference and their end, in version 3."""
-    both = c40.decode(_take(data, 4, 6))
+    both = c40.decode(take(data, 4, 6))
     if len(both) != 9:
         raise MalformedSealError("a signer and its certificate have not nine characters")
     return both[:4], both[4:], 10
@@ -98,7 +93,7 @@ def _fixed(data: bytes) -> tuple[str, str, int]:
 
 def _variable(data: bytes) -> tuple[str, str, int]:
     """Return the same in version 4, where two hexadecimal digits are the length of the reference."""
-    head = c40.decode(_take(data, 4, 4))
+    head = c40.decode(take(data, 4, 4))
     if len(head) != 6:
         raise MalformedSealError("a signer and a length have not six characters")
     signer, digits = head[:4], head[4:]
@@ -107,7 +102,7 @@ def _variable(data: bytes) -> tuple[str, str, int]:
     except ValueError:
         raise MalformedSealError("the length of a certificate reference is no number") from None
     size = c40.size(length)
-    reference = c40.decode(_take(data, 8, size))
+    reference = c40.decode(take(data, 8, size))
     if len(reference) != length:
         raise MalformedSealError("a certificate reference has not the length that is stated")
     return signer, reference, 8 + size
@@ -129,7 +124,7 @@ def _zones(data: bytes, at: int) -> _Zones:
     Doc 9303-13 has lengths in DER, TR-03137 once had one byte for up to 254; up to 127 both are the same.
     """
     try:
-        return _taken_apart(data, at, _der_length)
+        return _taken_apart(data, at, der_length)
     except MalformedSealError:
         return _taken_apart(data, at, _plain_length)
 
@@ -137,9 +132,9 @@ def _zones(data: bytes, at: int) -> _Zones:
 def _taken_apart(data: bytes, at: int, length_at: _Length) -> _Zones:
     items: dict[int, bytes] = {}
     while True:
-        start, tag = at, _take(data, at, 1)[0]
+        start, tag = at, take(data, at, 1)[0]
         length, at = length_at(data, at + 1)
-        value = _take(data, at, length)
+        value = take(data, at, length)
         at += length
         if tag == _SIGNATURE:
             break
@@ -155,21 +150,8 @@ def _taken_apart(data: bytes, at: int, length_at: _Length) -> _Zones:
     return _Zones(tuple(items.items()), start, value)
 
 
-def _der_length(data: bytes, at: int) -> tuple[int, int]:
-    first = _take(data, at, 1)[0]
-    if first < 0x80:
-        return first, at + 1
-    count = first & 0x7F
-    if count not in (1, 2):
-        raise MalformedSealError("a length has more bytes than any seal")
-    length = int.from_bytes(_take(data, at + 1, count), "big")
-    if length < 0x80 or length.bit_length() <= 8 * (count - 1):
-        raise MalformedSealError("a length has more bytes than it needs")
-    return length, at + 1 + count
-
-
 def _plain_length(data: bytes, at: int) -> tuple[int, int]:
-    return _take(data, at, 1)[0], at + 1
+    return take(data, at, 1)[0], at + 1
 
 
 def _zone(features: tuple[Feature, ...], today: date) -> Mrz | None:

@@ -18,7 +18,8 @@ from pydantic import JsonValue
 
 from drivers.passport.seals import canonical
 from drivers.passport.seals.errors import MalformedSealError
-from drivers.passport.seals.model import ProofOfTest, SealHolder, Vaccination, VdsNc
+from drivers.passport.seals.model import VdsNc
+from drivers.passport.seals.parts import ProofOfTest, SealHolder, Vaccination
 
 TEST, VACCINATION = "icao.test", "icao.vacc"
 _TYPE = re.compile("[A-Za-z0-9._-]{1,64}")

@@ -57,11 +57,12 @@ def summarise_event(data: Observation, *, shown: bool) -> Text | None:
         case DocumentRead():
             return _read(data, shown=shown)
         case ReadFailed():
-            return Text(f"read failed: {data.fault} — present the document again", "yellow")
+            detail = f" ({data.detail.rstrip('.')})" if data.detail else ""
+            return Text(f"read failed: {data.fault}{detail} — present the document again", "yellow")
         case DocumentPlaced():
             return Text("document placed", "dim")
         case MrzRead():
-            return Text.assemble(_zone(data.mrz, shown=shown), _marks(data.checks))
+            return Text.assemble(_zone(data.mrz, data.checks, shown=shown), _marks(data.checks))
         case ImageCaptured():
             size = sum(image.size_bytes for image in data.attachments)
             return Text(f"image of the {data.area}, {data.light} light, {size / 1000:,.0f} kB", "dim")
@@ -175,7 +176,7 @@ def _reader(status: ReaderStatus) -> Text:
 def _read(read: DocumentRead, *, shown: bool) -> Text:
     kind = "document" if read.mrz is None else read.mrz.format.upper().replace("_", "-")
     line = Text(f"{kind:<8} ", "bold" if read.images or read.chip else "")
-    line.append(_zone(read.mrz, shown=shown))
+    line.append(_zone(read.mrz, read.checks, shown=shown))
     if read.end_reason is not TransactionEnd.COMPLETE:
         line.append(f"  ended early: {read.end_reason}", "yellow")
     # Many passed checks are shown as their number; all other checks by name.
@@ -187,9 +188,10 @@ def _read(read: DocumentRead, *, shown: bool) -> Text:
     return line
 
 
-def _zone(mrz: Mrz | None, *, shown: bool) -> Text:
+def _zone(mrz: Mrz | None, checks: Iterable[Check], *, shown: bool) -> Text:
     if mrz is None:
-        return Text("no machine readable zone", "yellow")
+        absent = any(check.reason == "no_mrz" for check in checks)
+        return Text("no machine readable zone" if absent else "zone not readable", "yellow")
     return Text(_person(mrz)) if shown else Text(f"{mrz.issuer} (personal data hidden)", "dim")
 
 

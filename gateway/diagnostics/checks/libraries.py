@@ -17,7 +17,7 @@ from gateway.diagnostics.checks.certificates import expiry_severity
 from gateway.diagnostics.findings import make_finding
 
 OPENED = {
-    "chip": ("asn1crypto", "smartcard"),
+    "chip": ("asn1crypto", "cbor2", "smartcard"),
     "fingerprint": ("wsq",),
     "gpio": ("gpiod",),
     "nfiq2": ("nbis",),

@@ -71,8 +71,8 @@ def wedge(data: bytes) -> None:
 
 @target(seeds=(b"\n".join(ZONE), b"\n".join(CARD), b"".join(ZONE)), words=WORDS)
 def zones(data: bytes) -> None:
-    mrz = parse(data.decode("utf-8", "surrogateescape").split("\n"), TODAY)
-    mrz_checks(mrz, TODAY)
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    mrz_checks(parse(lines, TODAY), lines, TODAY)
 
 
 URL = {"url": "http://localhost:1"}

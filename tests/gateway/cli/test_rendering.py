@@ -87,7 +87,7 @@ def received(data: Observation | dict[str, Any], provenance: str = "live") -> Re
 
 def document(lines: tuple[str, ...] = ERIKSSON_LINES["TD3"]) -> DocumentRead:
     mrz = parse(lines, TODAY)
-    found = mrz_checks(mrz, TODAY)
+    found = mrz_checks(mrz, lines, TODAY)
     return DocumentRead(
         trigger=ReadTrigger.SWIPE, lines=lines, mrz=mrz, checks=found, overall_outcome=overall_outcome(found)
     )

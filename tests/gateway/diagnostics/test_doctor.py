@@ -1,9 +1,11 @@
 """The doctor on staged machines, beside real brokers: every fault found with a remedy, no false alarm."""
 
+import base64
 import json
 import os
 import pwd
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -324,6 +326,23 @@ def test_smart_cards_and_trust_stores(post: Post, tmp_path: Path, monkeypatch: p
     assert {"no_trust_store", "trust_store_expired"} & post.bad().keys() == set()
     post.machine.now = datetime.now(UTC) + timedelta(days=3)
     assert "All 1 states' certificates" in post.bad()["trust_store_expired"].text
+
+
+def test_lists_of_health_signers_age(post: Post, tmp_path: Path) -> None:
+    place = tmp_path / "health"
+    place.mkdir()
+    reader = post.devices.replace('framing = "text"', 'framing = "accessis"')
+    post.devices = reader + f'[device."lane-1/reader".barcodes]\nhealth_signers = ["{place}"]\n'
+    assert post.bad()["no_health_signers"].severity == "error"
+
+    authority = Authority(tmp_path / "pki", "utopia")
+    issued = base64.b64encode(ssl.PEM_cert_to_DER_cert(authority.file.read_text())).decode()
+    listed = {"issued": "2026-06-01T00:00:00Z", "certificates": [{"kid": "AAAAAAAAAAA=", "rawData": issued}]}
+    (place / "list.json").write_text(json.dumps(listed))
+    for day, severity in (("2026-06-15", None), ("2026-06-25", "warning"), ("2026-07-15", "error")):
+        post.machine.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        found = post.bad().get("health_list_outdated")
+        assert (found.severity if found else None) == severity
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ class RsaKey:
 
     modulus: int = field(repr=False)
     exponent: int = field(repr=False)
+    negative_as_written: bool = field(default=False, compare=False)
+    """True when modulus or exponent lack the zero byte in front, so that they read as negative numbers."""
 
     @property
     def size(self) -> int:
@@ -73,12 +75,14 @@ def parse_public_key(info: bytes) -> PublicKey:
 
 
 def _rsa(bits: bytes) -> RsaKey:
-    modulus, exponent = (der.integer(der.expect(i, der.INTEGER)) for i in der.sequence(bits, least=2)[:2])
+    (modulus, positive), (exponent, also) = (
+        der.unsigned_integer(der.expect(item, der.INTEGER)) for item in der.sequence(bits, least=2)[:2]
+    )
     if not 512 <= modulus.bit_length() <= MAX_RSA_BITS or modulus % 2 == 0:
         raise MalformedError("an RSA modulus is even, too short or too long")
     if not 1 < exponent < modulus or exponent % 2 == 0:
         raise MalformedError("an RSA exponent is invalid")
-    return RsaKey(modulus, exponent)
+    return RsaKey(modulus, exponent, negative_as_written=not (positive and also))
 
 
 def _curve(parameters: tlv.Tlv) -> Curve:
@@ -91,7 +95,8 @@ def _curve(parameters: tlv.Tlv) -> Curve:
     kind, prime, *_ = der.elements(der.expect(field_id, der.SEQUENCE), 2)
     if der.oid(der.expect(kind, der.OID)) != _PRIME_FIELD:
         raise UnsupportedError("a key is on a curve over a binary field")
-    p = der.integer(der.expect(prime, der.INTEGER))
+    # Compared with the standardized curves, so a missing sign byte changes nothing.
+    p, _ = der.unsigned_integer(der.expect(prime, der.INTEGER))
     a, b, *_ = der.elements(der.expect(equation, der.SEQUENCE), 2)
     curve = _named(p, a.value, b.value, der.expect(base, der.OCTET_STRING), order)
     if curve is None:
@@ -100,7 +105,7 @@ def _curve(parameters: tlv.Tlv) -> Curve:
 
 
 def _named(p: int, a: bytes, b: bytes, base: bytes, order: tlv.Tlv) -> Curve | None:
-    n = der.integer(der.expect(order, der.INTEGER))
+    n, _ = der.unsigned_integer(der.expect(order, der.INTEGER))
     coefficients = int.from_bytes(a[:80], "big"), int.from_bytes(b[:80], "big")
     for curve in curves.CURVES:
         if curve.p == p and base in {curve.encode(curve.generator), _compressed(curve)}:

@@ -15,6 +15,17 @@ def integer(value: bytes) -> int:
     return int.from_bytes(value, "big")
 
 
+def unsigned_integer(value: bytes) -> tuple[int, bool]:
+    """Parse the contents of an INTEGER that is meant to be positive; also return whether it is written so.
+
+    Some issuers leave out the zero byte in front of a number whose first bit is set, so that it reads as
+    negative. Raises MalformedError.
+    """
+    if not value or len(value) > _MAX_INTEGER_LENGTH:
+        raise MalformedError("an integer is empty or too long")
+    return int.from_bytes(value, "big"), not value[0] & 0x80
+
+
 def small_integer(value: bytes) -> int:
     """Read an INTEGER that is a version or an identifier: at most 64 bits; raises MalformedError."""
     if len(value) > 9:

@@ -18,6 +18,7 @@ from drivers.passport.emrtd.crypto.public_keys import PublicKey, parse_public_ke
 from drivers.passport.emrtd.crypto.signatures import Algorithm, verify
 from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError
+from drivers.passport.emrtd.pki.names import subject_text
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
 """Upper bound on a certificate, in bytes."""
@@ -32,6 +33,12 @@ _ASN1_FAULTS = (
     RecursionError,
     ArithmeticError,
 )
+_EXTENSIONS = {
+    "basic_constraints": "the basic constraints",
+    "key_usage": "the key usage",
+    "key_identifier": "the subject key identifier",
+    "authority_key_identifier": "the authority key identifier",
+}
 
 
 @contextmanager
@@ -62,6 +69,10 @@ class Certificate:
     signed_bytes: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     sha256: str
+    subject_text: str | None = field(default=None, repr=False)
+    """Subject for a technician, such as `C=UT, CN=CSCA`."""
+    defects: tuple[str, ...] = ()
+    """Parts that are malformed and were not used, a noun phrase each: no verdict depends on them."""
 
     @classmethod
     def parse(cls, der: bytes) -> "Certificate":
@@ -75,25 +86,32 @@ class Certificate:
     def _from_asn1(cls, parsed: Any, der: bytes) -> "Certificate":
         body = parsed["tbs_certificate"]
         validity = body["validity"]
-        constraints = parsed.basic_constraints_value
-        usage = parsed.key_usage_value
-        authority = bool(constraints and constraints["ca"].native)
-        subject, issuer = parsed.subject.native, parsed.issuer.native
+        tolerant = _TolerantReader()
+        extensions = tolerant.extensions(body["extensions"])
+        constraints, usage = extensions.get("basic_constraints"), extensions.get("key_usage")
+        identifier, authority_id = (
+            extensions.get("key_identifier"),
+            extensions.get("authority_key_identifier"),
+        )
+        authority = bool(constraints is not None and constraints["ca"].native)
+        subject, issuer = body["subject"], body["issuer"]
         return cls(
-            subject=name_digest(parsed.subject),
-            issuer=name_digest(parsed.issuer),
+            subject=tolerant.name_digest(subject, "subject"),
+            issuer=tolerant.name_digest(issuer, "issuer"),
             serial_number=parsed.serial_number,
             country=_country(subject) or _country(issuer),
             not_before=_utc(validity["not_before"].native),
             not_after=_utc(validity["not_after"].native),
             key_info=body["subject_public_key_info"].dump(),
-            key_id=parsed.key_identifier,
-            authority_key_id=parsed.authority_key_identifier,
+            key_id=None if identifier is None else identifier.native,
+            authority_key_id=None if authority_id is None else authority_id["key_identifier"].native,
             may_sign_certificates=authority and (usage is None or "key_cert_sign" in usage.native),
             algorithm=Algorithm.parse(parsed["signature_algorithm"].dump()),
             signed_bytes=body.dump(),
             signature=parsed.signature,
             sha256=hashlib.sha256(der).hexdigest(),
+            subject_text=subject_text(der),
+            defects=tuple(tolerant.defects),
         )
 
     def public_key(self) -> PublicKey:
@@ -130,6 +148,8 @@ class RevocationList:
     algorithm: Algorithm
     signed_bytes: bytes = field(repr=False)
     signature: bytes = field(repr=False)
+    defects: tuple[str, ...] = ()
+    """As in `Certificate`."""
 
     @classmethod
     def parse(cls, der: bytes) -> "RevocationList":
@@ -138,11 +158,13 @@ class RevocationList:
         with parse_errors("a revocation list"):
             parsed = asn1_crl.CertificateList.load(der, strict=True)
             body = parsed["tbs_cert_list"]
+            tolerant = _TolerantReader()
+            authority_id = tolerant.extensions(body["crl_extensions"]).get("authority_key_identifier")
             entries = body["revoked_certificates"]
             next_update = body["next_update"].native
             return cls(
-                issuer=name_digest(parsed.issuer),
-                authority_key_id=parsed.authority_key_identifier,
+                issuer=tolerant.name_digest(body["issuer"], "issuer"),
+                authority_key_id=None if authority_id is None else authority_id["key_identifier"].native,
                 issued_at=_utc(body["this_update"].native),
                 next_update=_utc(next_update) if next_update else None,
                 revoked_serials=frozenset(
@@ -151,6 +173,7 @@ class RevocationList:
                 algorithm=Algorithm.parse(parsed["signature_algorithm"].dump()),
                 signed_bytes=body.dump(),
                 signature=parsed.signature,
+                defects=tuple(tolerant.defects),
             )
 
     def signed_by(self, authority: Certificate) -> bool:
@@ -168,6 +191,40 @@ class RevocationList:
         return self.next_update is None or day <= self.next_update.date()
 
 
+class _TolerantReader:
+    """Reader of the parts that only help to find an issuer; malformed ones are noted and count as absent.
+
+    Lithuania's state certificates have a subject key identifier that is no OCTET STRING, for example.
+    asn1crypto's own properties parse all known extensions at once and raise for any of them.
+    """
+
+    def __init__(self) -> None:
+        self.defects: list[str] = []
+
+    def extensions(self, values: Any) -> dict[str, Any]:
+        """Parse the extensions that are used, by name."""
+        found: dict[str, Any] = {}
+        for extension in values:
+            name = "an extension"
+            try:
+                name = extension["extn_id"].native
+                if name in _EXTENSIONS:
+                    parsed = extension["extn_value"].parsed
+                    _ = parsed.native  # parsed to the end: asn1crypto parses on access
+                    found[name] = parsed
+            except _ASN1_FAULTS:
+                self.defects.append(_EXTENSIONS.get(name, "an extension"))
+        return found
+
+    def name_digest(self, name: Any, which: str) -> bytes:
+        """Return the digest of a name, of its bytes when it has no normal form."""
+        try:
+            return name_digest(name)
+        except _ASN1_FAULTS:
+            self.defects.append(f"the name of the {which}")
+            return hashlib.sha256(name.dump()).digest()
+
+
 def name_digest(name: Any) -> bytes:
     """Return a digest of a distinguished name that equal names share."""
     return hashlib.sha256(name.hashable.encode("utf-8", "surrogatepass")).digest()
@@ -179,8 +236,11 @@ def _bounded(der: bytes, limit: int = MAX_CERTIFICATE_BYTES) -> None:
     tlv.check_nesting(der)
 
 
-def _country(name: dict[str, Any]) -> str | None:
-    value = name.get("country_name")
+def _country(name: Any) -> str | None:
+    try:
+        value = name.native.get("country_name")
+    except _ASN1_FAULTS:
+        return None  # noted with the name
     return value if isinstance(value, str) and 2 <= len(value.strip()) <= 3 else None
 
 

@@ -60,4 +60,5 @@ class SecurityObject:
         for certificate in (*inside, *others):
             if self.signed_data.is_signer(certificate):
                 return certificate
-        return inside[0] if len(inside) == 1 else None
+        alone = len(inside) == 1 and not self.signed_data.unreadable_certificates
+        return inside[0] if alone else None

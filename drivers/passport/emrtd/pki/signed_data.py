@@ -4,6 +4,7 @@ Source: RFC 5652, section 5; ICAO Doc 9303-10, section 4.6.2; ICAO Doc 9303-12, 
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from asn1crypto import cms, core
 
@@ -12,6 +13,7 @@ from drivers.passport.emrtd.crypto.signatures import Algorithm, digest, hash_alg
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import MalformedError
 from drivers.passport.emrtd.pki.certificates import Certificate, name_digest, parse_errors
+from drivers.passport.emrtd.pki.names import subject_text
 
 _MAX_CERTIFICATES = 16
 _CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
@@ -24,6 +26,8 @@ class SignedData:
     content_type: str
     content: bytes = field(repr=False)
     certificates: tuple[Certificate, ...]
+    unreadable_certificates: tuple[str, ...]
+    """Subjects of the certificates that are malformed, `unnamed` where there is none."""
     signer_issuer: bytes | None = field(repr=False)
     signer_serial: int | None = field(repr=False)
     signer_key_id: bytes | None = field(repr=False)
@@ -45,17 +49,22 @@ class SignedData:
 
     @classmethod
     def _from_asn1(cls, data: cms.SignedData) -> "SignedData":
+        if len(data["signer_infos"]) == 0:
+            raise MalformedError(
+                "signed data has no signer, as in a mere bundle of certificates (PKCS #7): "
+                "export them into PEM files"
+            )
         signer = data["signer_infos"][0]
         sid = signer["sid"]
         by_name = sid.name == "issuer_and_serial_number"
         attributes = signer["signed_attrs"]
         raw = None if isinstance(attributes, core.Void) else attributes.untag().dump()
-        certificates = data["certificates"]
-        found = [c.chosen for c in certificates if c.name == "certificate"] if certificates else []
+        certificates, unreadable = _certificates(data["certificates"])
         return cls(
             content_type=data["encap_content_info"]["content_type"].dotted,
             content=bytes(data["encap_content_info"]["content"]),
-            certificates=tuple(Certificate.parse(c.dump()) for c in found[:_MAX_CERTIFICATES]),
+            certificates=certificates,
+            unreadable_certificates=unreadable,
             signer_issuer=name_digest(sid.chosen["issuer"]) if by_name else None,
             signer_serial=sid.chosen["serial_number"].native if by_name else None,
             signer_key_id=None if by_name else sid.chosen.native,
@@ -88,6 +97,20 @@ class SignedData:
                 return False
             signed = self.signed_attributes
         return verify(certificate.public_key(), self.algorithm, signed, self.signature, function)
+
+
+def _certificates(choices: Any) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
+    """Parse the certificates; a malformed one is left out, because the signer's may be another."""
+    found: list[Certificate] = []
+    unreadable: list[str] = []
+    chosen = [choice.chosen for choice in choices if choice.name == "certificate"] if choices else []
+    for item in chosen[:_MAX_CERTIFICATES]:
+        encoded = item.dump()
+        try:
+            found.append(Certificate.parse(encoded))
+        except MalformedError:
+            unreadable.append(subject_text(encoded) or "unnamed")
+    return tuple(found), tuple(unreadable)
 
 
 def _attributes(encoded: bytes) -> tuple[tuple[str, bytes], ...]:

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drivers.passport.emrtd.crypto.public_keys import RsaKey
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import ChipError, MalformedError
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.pki.file_kinds import unusable_kind
+from drivers.passport.emrtd.pki.names import subject_text
 from drivers.passport.emrtd.pki.signed_data import SignedData
 
 MASTER_LIST = "2.23.136.1.1.2"
@@ -34,6 +37,8 @@ class TrustStore:
     revocation_lists: tuple[RevocationList, ...] = field(default=(), repr=False)
     faults: tuple[str, ...] = ()
     """One sentence for each unusable file or entry, for the technician."""
+    notes: tuple[str, ...] = ()
+    """One sentence for each certificate or list that deviates from the standard and is used nevertheless."""
 
     @classmethod
     def load(cls, *places: Path) -> "TrustStore":
@@ -47,10 +52,12 @@ class TrustStore:
             try:
                 if path.stat().st_size > _MAX_FILE_BYTES:
                     raise MalformedError("the file is larger than any such file")
-                found.take_file(path.name, path.read_bytes())
+                content = path.read_bytes()
             except (OSError, ChipError) as fault:
                 reason = fault.strerror if isinstance(fault, OSError) else str(fault)
                 found.faults.append(f"{path.name}: {reason}")
+            else:
+                found.take_file(path.name, content)
         return found.store()
 
     @classmethod
@@ -58,19 +65,34 @@ class TrustStore:
         """Load certificates, lists and master lists from memory, in PEM or DER."""
         found = _TrustStoreBuilder()
         for number, content in enumerate(contents, start=1):
-            try:
-                found.take_file(f"entry {number}", content)
-            except ChipError as fault:
-                found.faults.append(f"entry {number}: {fault}")
+            found.take_file(f"entry {number}", content)
         return found.store()
 
     def authorities_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
-        """Return the state certificates that this certificate names as its issuer."""
-        return tuple(a for a in self.authorities if certificate.names_as_issuer(a))
+        """Return the state certificates that this certificate names as its issuer.
+
+        A wrong key identifier on either side does not hide the issuer: one of the same name follows when its
+        key verifies the signature.
+        """
+        named = [known for known in self.authorities if certificate.names_as_issuer(known)]
+        return (
+            *named,
+            *(
+                known
+                for known in self.authorities
+                if known not in named
+                and certificate.issuer == known.subject
+                and _verified(certificate, known)
+            ),
+        )
 
     def lists_of(self, authority: Certificate) -> tuple[RevocationList, ...]:
-        """Return the revocation lists that name that authority as their issuer, latest first."""
-        lists = [known for known in self.revocation_lists if known.is_of(authority)]
+        """Return the revocation lists of that authority, latest first; found as in `authorities_of`."""
+        lists = [
+            known
+            for known in self.revocation_lists
+            if known.is_of(authority) or (known.issuer == authority.subject and _verified(known, authority))
+        ]
         return tuple(sorted(lists, key=lambda known: known.issued_at, reverse=True))
 
 
@@ -81,21 +103,40 @@ class _TrustStoreBuilder:
         self.certificates: dict[str, Certificate] = {}
         self.lists: list[RevocationList] = []
         self.faults: list[str] = []
+        self.notes: list[str] = []
 
     def store(self) -> TrustStore:
         authorities = [c for c in self.certificates.values() if _is_authority(c)]
         signers = [c for c in self.certificates.values() if not _is_authority(c)]
-        return TrustStore(tuple(authorities), tuple(signers), tuple(self.lists), tuple(self.faults))
+        return TrustStore(
+            tuple(authorities), tuple(signers), tuple(self.lists), tuple(self.faults), tuple(self.notes)
+        )
 
     def take_file(self, name: str, content: bytes) -> None:
+        """Load a file; every part that cannot be used becomes a fault."""
         blocks = list(_PEM.finditer(content))
         if not blocks:
-            self.take(name, content)
-        for block in blocks:
+            self._take_guarded(name, content)
+        for number, block in enumerate(blocks, start=1):
+            where = name if len(blocks) == 1 else f"{name}, entry {number} of {len(blocks)}"
+            if not _LABELS.fullmatch(block[1]):
+                self.faults.append(f"{where}: this is a {block[1].decode().lower()} and no certificate")
+                continue
             try:
-                self.take(name, base64.b64decode(block[2], validate=False))
-            except (ChipError, binascii.Error) as fault:
-                self.faults.append(f"{name}: {fault}")
+                decoded = base64.b64decode(block[2], validate=False)
+            except binascii.Error:
+                self.faults.append(f"{where}: the text between BEGIN and END is no base64")
+            else:
+                self._take_guarded(where, decoded)
+
+    def _take_guarded(self, name: str, content: bytes) -> None:
+        if kind := unusable_kind(content):
+            self.faults.append(f"{name}: {kind}")
+            return
+        try:
+            self.take(name, content)
+        except ChipError as fault:
+            self.faults.append(f"{_named(name, content)}: {fault}")
 
     def take(self, name: str, content: bytes) -> None:
         """Detect the type of a file by its structure."""
@@ -106,9 +147,11 @@ class _TrustStoreBuilder:
         # The body of a list has its time in the open, that of a certificate inside its validity.
         body = der.elements(der.expect(first, der.SEQUENCE), 3)
         if any(item.tag in _TIMES for item in body):
-            self.lists.append(RevocationList.parse(content))
+            known = RevocationList.parse(content)
+            self.lists.append(known)
+            self._note(name, known.defects)
         else:
-            self.add(Certificate.parse(content))
+            self.add(name, Certificate.parse(content))
 
     def take_master_list(self, name: str, content: bytes) -> None:
         """Load the certificates of a master list, if its signature is valid.
@@ -118,23 +161,60 @@ class _TrustStoreBuilder:
         signed = SignedData.parse(content)
         if signed.content_type != MASTER_LIST:
             raise MalformedError("the signed data is no master list")
-        if not any(signed.is_signer(c) and signed.signed_by(c) for c in signed.certificates):
+        # By any certificate inside: no identifier is needed to show that nothing is altered.
+        if not any(_verified(signed, certificate) for certificate in signed.certificates):
             raise MalformedError("the signature of the master list is wrong")
         _, certificates, *_ = der.sequence(signed.content, least=2)
         entries = tlv.children(der.expect(certificates, der.SET), _MAX_CERTIFICATES)
         for number, entry in enumerate(entries, start=1):
+            encoded = tlv.encode(entry.tag, entry.value)
+            where = f"{name}, certificate {number} of {len(entries)}"
             try:
-                self.add(Certificate.parse(tlv.encode(entry.tag, entry.value)))
+                self.add(where, Certificate.parse(encoded))
             except ChipError as fault:
-                self.faults.append(f"{name}, certificate {number}: {fault}")
+                self.faults.append(f"{_named(where, encoded)}: {fault}")
 
-    def add(self, certificate: Certificate) -> None:
+    def add(self, name: str, certificate: Certificate) -> None:
         if len(self.certificates) >= _MAX_CERTIFICATES:
             raise MalformedError("there are more certificates than states have")
+        if certificate.sha256 in self.certificates:
+            return
         self.certificates[certificate.sha256] = certificate
+        where = f"{name} ({certificate.subject_text})" if certificate.subject_text else name
+        self._note(where, certificate.defects)
+        self._note_key(where, certificate)
+
+    def _note(self, where: str, defects: Iterable[str]) -> None:
+        self.notes.extend(f"{where}: {defect} cannot be read and is not used" for defect in defects)
+
+    def _note_key(self, where: str, certificate: Certificate) -> None:
+        """Note a key that verifies nothing, and one that is not encoded as it should be."""
+        try:
+            key = certificate.public_key()
+        except ChipError as fault:
+            self.notes.append(f"{where}: {fault}, so it verifies no signature")
+            return
+        if isinstance(key, RsaKey) and key.negative_as_written:
+            self.notes.append(
+                f"{where}: the RSA modulus is written as a negative number, read as a positive one"
+            )
 
 
 _TIMES = frozenset({0x17, 0x18})
+_LABELS = re.compile(rb"(?:X509 )?CERTIFICATE|X509 CRL|CMS|PKCS7")
+
+
+def _named(where: str, encoded: bytes) -> str:
+    """Add the subject to the place of an entry, as far as it can be found."""
+    subject = subject_text(encoded)
+    return f"{where} ({subject})" if subject else where
+
+
+def _verified(signed: Certificate | RevocationList | SignedData, authority: Certificate) -> bool:
+    try:
+        return signed.signed_by(authority)
+    except ChipError:
+        return False
 
 
 def _is_authority(certificate: Certificate) -> bool:

@@ -177,8 +177,13 @@ def certificate(
     end: datetime = END,
     authority_key_id: bytes | None = None,
     identifiers: bool = True,
+    key_id_value: bytes | None = None,
+    more_extensions: tuple[bytes, ...] = (),
 ) -> Issued:
-    """Issue a certificate: self-signed and a CA without `issuer`, else a signer's."""
+    """Issue a certificate: self-signed and a CA without `issuer`, else a signer's.
+
+    `key_id_value` is written in place of the subject key identifier, its OCTET STRING included.
+    """
     serial = next(_serials)
     key_id = hashlib.sha1(key.info, usedforsecurity=False).digest()
     subject = name(country, common)
@@ -186,12 +191,14 @@ def certificate(
     extensions = []
     if identifiers:
         above = authority_key_id or (issuer.key_id if issuer else key_id)
-        extensions.append(sequence(oid("2.5.29.14"), encode(0x04, encode(0x04, key_id))))
+        value = encode(0x04, key_id) if key_id_value is None else key_id_value
+        extensions.append(sequence(oid("2.5.29.14"), encode(0x04, value)))
         extensions.append(sequence(oid("2.5.29.35"), encode(0x04, sequence(encode(0x80, above)))))
     if issuer is None:
         basic = sequence(b"\x01\x01\xff", integer(0))
         extensions.append(sequence(oid("2.5.29.19"), b"\x01\x01\xff", encode(0x04, basic)))
         extensions.append(sequence(oid("2.5.29.15"), b"\x01\x01\xff", encode(0x04, b"\x03\x02\x01\x06")))
+    extensions.extend(more_extensions)
     body = sequence(
         encode(0xA0, integer(2)),
         integer(serial),

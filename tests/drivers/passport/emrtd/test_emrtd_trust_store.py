@@ -89,7 +89,7 @@ def test_master_list_certificates_are_loaded() -> None:
 def test_bad_certificate_in_master_list() -> None:
     trust = TrustStore.from_bytes(master_list((CSCA.der, b"\x30\x03\x02\x01\x01", OTHER.der), SIGNER, CSCA))
     assert len(trust.authorities) == 2
-    assert trust.faults == ("entry 1, certificate 2: a certificate is malformed",)
+    assert trust.faults == ("entry 1, certificate 2 of 3: a certificate is malformed",)
 
 
 def test_altered_master_list_is_refused() -> None:
@@ -108,7 +108,7 @@ def test_other_signed_data_is_no_master_list() -> None:
 
 def test_store_shows_no_keys() -> None:
     trust = TrustStore.from_bytes(CSCA.der, CRL)
-    assert repr(trust) == "TrustStore(faults=())"
+    assert repr(trust) == "TrustStore(faults=(), notes=())"
     assert "UTOPIA" not in repr(trust.authorities)
 
 

@@ -14,7 +14,7 @@ FRA_ID = ("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "9409923102854CORINNE<<<<<<<65
 
 
 def check(identifier: str, *lines: str, today: date = TODAY) -> Check:
-    made = {each.id: each for each in mrz_checks(parse(lines, today), today)}
+    made = {each.id: each for each in mrz_checks(parse(lines, today), lines, today)}
     assert set(made) == {"mrz.check_digits", "combined.not_expired"}
     return made[identifier]
 

@@ -248,7 +248,9 @@ def test_print_round_trip(
         assert mrz.name_truncated == (len(whole) == WIDTHS[format_])
     elif holder.secondary_identifier:
         assert mrz.secondary_identifier[0] == holder.secondary_identifier[0]
-    assert not {d.code for d in mrz.deviations} - {"long_number_filler"}
+    # A name of one identifier in several parts reads like two of which a filler was lost.
+    undivided = set() if holder.secondary_identifier else {"name_undivided"}
+    assert not {d.code for d in mrz.deviations} - {"long_number_filler"} - undivided
 
 
 @pytest.mark.parametrize("format_", WIDTHS)
@@ -272,4 +274,7 @@ def test_any_wrong_digit_is_found(format_: MrzFormat, data: st.DataObject) -> No
     )
 
     assert broken is not None
-    assert "failed" in {digit.result for digit in broken.digits}
+    assert broken.expiry_date is not None
+    # A date that no calendar has was misread for certain: its digit is unreadable, not wrong.
+    found = "failed" if broken.expiry_date.is_possible else "unreadable"
+    assert found in {digit.result for digit in broken.digits}

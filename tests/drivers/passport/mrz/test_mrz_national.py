@@ -171,7 +171,7 @@ def test_russian_passport_digits_in_names() -> None:
     assert set(results(mrz)) == {"ok"}
     assert codes(mrz) == ["name_digits", "number_split"]
     assert mrz.optional_data == ("4160002150620",)
-    assert mrz_checks(mrz, TODAY)[1].reason == "no_expiry"
+    assert mrz_checks(mrz, mrz.lines, TODAY)[1].reason == "no_expiry"
 
 
 def passport_with_free_number(issuer: str) -> Mrz:

@@ -7,9 +7,11 @@ worked examples of ICAO's report and a specimen of Australia's passport office, 
 github.com/australian-passport-office/vds-nc-reader-library-android.
 """
 
+import json
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent / "samples"
+IDB: dict[str, str] = json.loads((SAMPLES / "idb.json").read_text())
 
 TR = {
     "arrival attestation": bytes.fromhex(
