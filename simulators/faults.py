@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from simulators.links.uart_sampling import resample
 from simulators.mrz import CHECK_AT, Check, format_of
 
 Lines = tuple[str, ...]
@@ -194,6 +195,30 @@ class SlowBytes(ReadFault):
         return replace(sent, chunk=self.size, every_s=self.every_ms / 1000)
 
 
+class WrongRate(ReadFault):
+    """The reader sends at another rate than the host receives."""
+
+    fault: Literal["wrong-rate"] = "wrong-rate"
+    sent_baud: int = Field(9600, gt=0, description="Rate of the reader, in bits per second.")
+    received_baud: int = Field(115200, gt=0, description="Rate of the host, in bits per second.")
+    rank: ClassVar[int] = 3
+
+    def frame(self, sent: Transmission) -> Transmission:
+        """Return the bytes that the host receives."""
+        return replace(sent, data=resample(sent.data, self.sent_baud, self.received_baud))
+
+
+class SevenBits(ReadFault):
+    """The reader sends 7 data bits and even parity to a host that receives 8 data bits."""
+
+    fault: Literal["seven-bits"] = "seven-bits"
+    rank: ClassVar[int] = 3
+
+    def frame(self, sent: Transmission) -> Transmission:
+        """Return the bytes with the parity bit as their highest one."""
+        return replace(sent, data=bytes(byte | (byte.bit_count() & 1) << 7 for byte in sent.data))
+
+
 class Delayed(ReadFault):
     """A pause before the reader sends."""
 
@@ -217,6 +242,8 @@ AnyFault = Annotated[
     | Truncated
     | Garbage
     | SlowBytes
+    | WrongRate
+    | SevenBits
     | Delayed,
     Field(discriminator="fault"),
 ]

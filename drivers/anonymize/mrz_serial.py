@@ -11,8 +11,8 @@ from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer, mask
 from drivers.anonymize.text import anonymize_text
 from drivers.links.framing import CHECK_BYTE, MALFORMED, OTHER_CONTENT, DamagedFrame, Frame, Framing
 from drivers.links.recording.recording import Entry
-from drivers.passport import elyctis
 from drivers.passport.framings import AccessIsFraming, ElyctisFraming, RteFraming
+from drivers.passport.serial_format import elyctis
 
 CHIP = (
     "the exchange with a chip reader is encrypted under keys made from the holder's data, so it cannot be "

@@ -29,8 +29,7 @@ from drivers.passport.wedge.keymap import (
     DIGITS_OF_PAD,
     KEYS_WITHOUT_CHARACTER,
     MODIFIERS,
-    IsoKey,
-    keymap,
+    KeyLayout,
 )
 
 UNKNOWN_KEY = 240
@@ -75,13 +74,14 @@ def mrz_wedge(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymi
         raise CannotAnonymize(
             f"events of an input device have {EVENT.size} bytes each, and the last one is cut"
         )
+    layout = KeyLayout(settings.layout, settings.iso_key)
     keys = [KeyEvent(*event) for event in EVENT.iter_unpack(received)]
-    codes = _new_codes(keys, settings.gap_s, settings.iso_key, pseudonymizer)
+    codes = _new_codes(keys, settings.gap_s, layout, pseudonymizer)
     anonymized = [_anonymized(key, codes.get(at, UNKNOWN_KEY)) for at, key in enumerate(keys)]
     new = b"".join(
         EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value) for key in anonymized
     )
-    read = _readable_texts(anonymized, settings.gap_s, settings.iso_key)
+    read = _readable_texts(anonymized, settings.gap_s, layout)
     return Anonymized(replace_chunks(entries, in_=new, out=mask(sent)), list(read))
 
 
@@ -98,22 +98,22 @@ def _anonymized(key: KeyEvent, code: int) -> KeyEvent:
 
 
 def _new_codes(
-    keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey, pseudonymizer: Pseudonymizer
+    keys: Sequence[KeyEvent], gap_s: float, layout: KeyLayout, pseudonymizer: Pseudonymizer
 ) -> dict[int, int]:
     """Return the new codes of presses, repetitions and releases, by index of the event."""
     codes: dict[int, int] = {}
-    for _, group in groupby(_typed(keys, gap_s, iso_key), lambda typed: typed.text):
+    for _, group in groupby(_typed(keys, gap_s, layout), lambda typed: typed.text):
         text = list(group)
         old = "".join(typed.character for typed in text).encode("ascii", "replace")
         for typed, new in zip(text, anonymize_text(old, pseudonymizer).decode("ascii"), strict=True):
-            for press, code in zip(typed.presses, _keys_for(keys, typed, new, iso_key), strict=False):
+            for press, code in zip(typed.presses, _keys_for(keys, typed, new, layout), strict=False):
                 for at in _events_of_press(keys, press):
                     codes[at] = code
     return codes
 
 
-def _typed(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[TypedCharacter]:
-    keyboard = KeyEventDecoder(gap_s, iso_key)
+def _typed(keys: Sequence[KeyEvent], gap_s: float, layout: KeyLayout) -> Iterator[TypedCharacter]:
+    keyboard = KeyEventDecoder(gap_s, layout)
     text, under_alt = 0, list[int]()
     for at, key in enumerate(keys):
         pressed = key.kind == EV_KEY and key.value == PRESSED
@@ -131,7 +131,7 @@ def _typed(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[
             under_alt.append(at)
 
 
-def _keys_for(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key: IsoKey) -> Sequence[int]:
+def _keys_for(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, layout: KeyLayout) -> Sequence[int]:
     """Return the keys that type another character in the same way."""
     old = typed.character
     if typed.by_code:
@@ -145,7 +145,7 @@ def _keys_for(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key
         return [ZERO]
     if not old.isascii() or not old.isalnum():
         return [FULL_STOP if old.isprintable() else UNKNOWN_KEY]
-    others = keymap(iso_key)
+    others = layout.characters()
     shifted = others[was].index(old)
     return [next(key for key, pair in others.items() if pair[shifted] == new and _on_same_pad(key, was))]
 
@@ -169,11 +169,12 @@ def _events_of_press(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
                 return
 
 
-def _readable_texts(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
+def _readable_texts(keys: Sequence[KeyEvent], gap_s: float, layout: KeyLayout) -> Iterator[str]:
     """Yield all texts that the keys reveal: as typed, and key by key, held or lost ones included."""
-    yield "".join(typed.character for typed in _typed(keys, gap_s, iso_key))
-    plain = keymap(iso_key)
-    yield "".join(
-        plain[key.code][0] for key in keys if key.kind == EV_KEY and key.code in plain and key.value
-    )
+    yield "".join(typed.character for typed in _typed(keys, gap_s, layout))
+    plain = layout.characters()
+    for shifted in (0, 1):
+        yield "".join(
+            plain[key.code][shifted] for key in keys if key.kind == EV_KEY and key.code in plain and key.value
+        )
     yield from (str(key) for key in keys if key.kind not in (EV_KEY, EV_SYN) and (key.code or key.value))

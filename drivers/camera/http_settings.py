@@ -8,14 +8,15 @@ from drivers.links.http.client import HttpSettings
 
 
 class CameraHttpSettings(HttpSettings):
-    """Address of a camera. Cameras require Digest, and many lack TLS: these need a separate network."""
+    """Address of a camera. Many cameras lack TLS: these need a separate network."""
 
     service: ClassVar[str] = "the camera"
 
-    auth: Literal["basic", "digest"] = Field(
-        "digest",
-        description="Authentication: basic sends the password with every request, digest (RFC 7616) never.",
-        examples=["digest"],
+    auth: Literal["auto", "basic", "digest"] = Field(
+        "auto",
+        description="Authentication: basic sends the password with every request, digest (RFC 7616) never; "
+        "auto: as each path requires, digest if it may be chosen.",
+        examples=["auto"],
     )
     picture_max_bytes: int = Field(
         8 * 1024 * 1024,

@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import Field
 
 from drivers.camera.camera import FrameSource, PictureCamera
+from drivers.camera.imaging.exposure import ExposureSettling, brightness_of
+from drivers.camera.imaging.image_quality import UndecodableImageError
 from drivers.camera.imaging.jpeg import CameraFrame
 from drivers.camera.imaging.yuyv import yuyv_to_jpeg
 from drivers.clock import boot_ns
@@ -64,6 +66,7 @@ class UvcFrameSource(FrameSource):
     def __init__(self, settings: UvcCameraSettings, link: VideoLink) -> None:
         self.settings = settings
         self.link = link
+        self._settling = ExposureSettling(boot_ns())
 
     async def monitor(self, _camera: PictureCamera[Any]) -> None:
         """Monitor the flow of frames."""
@@ -75,7 +78,19 @@ class UvcFrameSource(FrameSource):
         while True:
             frame = await self.link.newer_than(since_ns)
             since_ns = frame.made_ns
-            yield await self._shot(frame)
+            shot = await self._shot(frame)
+            if await self._is_exposed(shot, frame.made_ns):
+                yield shot
+
+    async def _is_exposed(self, shot: CameraFrame | BadFrame, made_ns: int) -> bool:
+        """Return False for a frame made while the camera still adapts its exposure."""
+        if isinstance(shot, BadFrame) or self._settling.is_over(made_ns):
+            return True
+        try:
+            brightness = await asyncio.to_thread(brightness_of, shot.content)
+        except UndecodableImageError:
+            return True  # reported like any other damaged frame
+        return self._settling.is_settled(brightness)
 
     async def _shot(self, frame: VideoFrame) -> CameraFrame | BadFrame:
         mode = self.link.mode

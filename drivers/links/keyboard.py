@@ -220,11 +220,16 @@ def _typing_nodes(sysfs: Path, vid: str, pid: str) -> list[_Node]:
         try:
             if (_word(device / "id/vendor"), _word(device / "id/product")) != (vid, pid):
                 continue
-            if TYPING_KEYS.issubset(_bits(_word(device / "capabilities/key"))):
+            if types_text(device):
                 found.append(_Node(f"/dev/input/{event.name}", _word(device / "uniq")))
         except OSError:
             continue  # it was unplugged meanwhile
     return found
+
+
+def types_text(device: Path) -> bool:
+    """Return True if an input device, by its folder in sysfs, has the keys of a keyboard; raises OSError."""
+    return TYPING_KEYS.issubset(_bits(_word(device / "capabilities/key")))
 
 
 def _word(attribute: Path) -> str:

@@ -22,6 +22,8 @@ class Cause(OpenEnum):
     """The device is present but does not respond as expected."""
     WRONG_DEVICE = "wrong_device"
     """A device responds, but not the one of the configuration."""
+    WRONG_FORMAT = "wrong_format"
+    """A device sends, but not in the format of the configuration: framing, rate, keyboard layout."""
     ADDRESS_AMBIGUOUS = "address_ambiguous"
     """The address fits more than one device."""
     LINK_FAILED = "link_failed"
@@ -102,6 +104,10 @@ class LinkError(Exception):
         self.action = action
         self.how = how
         self.retry_when = retry_when
+
+
+class CredentialsRefusedError(LinkError):
+    """Refusal of a configured user name and password. Devices lock an account after a few of them."""
 
 
 Direction = Literal["in", "out"]

@@ -55,6 +55,14 @@ class SerialSettings(Settings):
     baud: int = Field(9600, description="Bits per second; USB devices ignore it.", examples=[9600])
     parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd.", examples=["N"])
 
+    dtr: bool = Field(
+        True,
+        description="Level of the line DTR while the port is open. Boards that it resets, and readers that "
+        "it switches off, need false.",
+        examples=[True],
+    )
+    rts: bool = Field(True, description="Level of the line RTS while the port is open.", examples=[True])
+
     def link_rights(self) -> LinkRights:
         """Return the rights to the port."""
         finder = partial(found_node, lambda: find_port(self.port)[0])
@@ -88,9 +96,8 @@ class SerialLink:
         """Find and open the port; raises LinkError."""
         path, self.usb = find_port(self._settings.port)
         try:
-            # pyserial discards the input that waits in the kernel while it opens: its age is unknown.
-            self._port = serial.Serial(
-                path,
+            port = serial.Serial(
+                None,
                 self._settings.baud,
                 # A pty has no parity bit, and refuses a second attempt to set one.
                 parity="N" if device_major(path) in PTY_MAJORS else self._settings.parity,
@@ -98,6 +105,12 @@ class SerialLink:
                 write_timeout=2,
                 exclusive=True,
             )
+            # Linux raises both lines when a port is opened; pyserial sets the levels that are known before.
+            port.dtr, port.rts = self._settings.dtr, self._settings.rts
+            port.port = path
+            # pyserial discards the input that waits in the kernel while it opens: its age is unknown.
+            port.open()
+            self._port = port
         except (OSError, termios.error) as error:
             raise open_error(path, error, TEXTS) from error
         self._fd = self._port.fileno()
@@ -113,6 +126,8 @@ class SerialLink:
         attributes = termios.tcgetattr(self._fd)
         # pyserial's timeout=0 leaves VMIN=0, with which an idle port and an unplugged one both read b"".
         attributes[6][termios.VMIN] = 1
+        if not self._settings.dtr:
+            attributes[2] &= ~termios.HUPCL  # else closing the port would change the lines once more
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         pty = device_major(self._fd) in PTY_MAJORS
         if not pty:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from drivers.driver import BadFrame
+from drivers.driver import BadFrame, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.settings import LinkRights, Settings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from drivers.links.smartcard import Card
     from drivers.passport.emrtd import TrustStore
 
-Output = Observation | BadFrame
+Output = Observation | BadFrame | Status
 Piece = TypeVar("Piece")
 Step = TypeVar("Step")
 CHIP_OBSERVATION_TYPES: tuple[type[Observation], ...] = (

@@ -9,11 +9,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.driver import BadFrame, Driver, Family, Identity, Status
 from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing, frames
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation
-from drivers.passport import elyctis
 from drivers.passport.barcodes import BarcodeSettings, load_barcode_verifier
 from drivers.passport.chip_reading import (
     CHIP_OBSERVATION_TYPES,
@@ -31,6 +30,8 @@ from drivers.passport.read_result import (
     read_failed,
     split_lines,
 )
+from drivers.passport.serial_format import elyctis
+from drivers.passport.serial_format.format_check import FormatCheck, FormatVerdict, format_status
 from drivers.passport.specimen import specimen_steps
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
@@ -94,7 +95,9 @@ class MrzSerial(Driver[MrzSerialSettings]):
         self.barcodes = await load_barcode_verifier(self.settings.barcodes)
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
-        self.framing = self._framing()
+        self.framing = FormatCheck(
+            self._framing(), self.settings.framing, has_bcc=self.settings.bcc != "none"
+        )
         if self.settings.framing == "elyctis":
             return await elyctis.initialise(self.link, self.framing, self.settings.gap_s)
         usb = self.link.usb
@@ -119,13 +122,15 @@ class MrzSerial(Driver[MrzSerialSettings]):
         """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
-    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+    def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""
         return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
-    async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
+    async def _reads(self) -> AsyncIterator[Observation | BadFrame | Status]:
         async for frame in self._frames():
             match frame:
+                case FormatVerdict():
+                    yield format_status(frame, f'framing = "{self.settings.framing}"')
                 case DamagedFrame(_, wire) if self.barcodes is not None and wire.startswith(
                     AccessIsFraming.BARCODE
                 ):

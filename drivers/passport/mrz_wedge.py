@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.driver import BadFrame, Driver, Family, Identity, Status
 from drivers.links.framing import MALFORMED, CompleteFrame, DamagedFrame, Frame
 from drivers.links.keyboard import KeyboardSettings
 from drivers.observation import Observation
@@ -21,24 +21,18 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.mrz import DeviationCode, MrzDeviation
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
-from drivers.passport.read_result import decode_text, document_read, parse_mrz, split_lines, zone_detail
+from drivers.passport.read_result import decode_text, document_read, split_lines, zone_detail
+from drivers.passport.serial_format.format_check import FormatVerdict, format_status
 from drivers.passport.specimen import specimen_steps
-from drivers.passport.wedge.framing import WedgeFraming
-from drivers.passport.wedge.keymap import IsoKey
+from drivers.passport.wedge.keymap import IsoKey, KeyLayout, LayoutName
+from drivers.passport.wedge.layout_check import LayoutCheck, typed_zone
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 KEYSTROKES = "keystrokes"
 """Fault of a text that a person may have typed."""
 MACHINE_CHARACTERS = 20
 """Number of characters without a pause of 0.1 s that no person types; a zone's lines have 30 or more."""
-SHIFTED_DIGITS = frozenset("!@#$%^&*()")
-"""Digits while Shift seems pressed: its release was lost, which is no fault of the document."""
-_LOWER_CASE = MrzDeviation(
-    code=DeviationCode.LOWER_CASE,
-    text="The reader typed small letters only, as with Caps Lock; they were read as capitals.",
-)
 MRZ_FRAGMENT = re.compile(rb"(?=.{8})[A-Z0-9\r]*<[A-Z0-9<\r]*", re.DOTALL)
 
 
@@ -52,9 +46,14 @@ class MrzWedgeSettings(KeyboardSettings):
         description="Pause between two keys that ends a text, in seconds. Readers are faster, people slower.",
         examples=[0.1],
     )
+    layout: LayoutName = Field(
+        "us",
+        description="Keyboard layout of the machine that the reader was set up for.",
+        examples=["azerty"],
+    )
     iso_key: IsoKey = Field(
         "<",
-        description="Meaning of the reader's key left of Z, which only ISO keyboards have.",
+        description="Only us: meaning of the reader's key left of Z, which only ISO keyboards have.",
         examples=["<"],
     )
     non_mrz_text: Literal["refuse", "publish"] = Field(
@@ -84,20 +83,23 @@ class MrzWedge(Driver[MrzWedgeSettings]):
         """Grab the keyboard; its identity comes from its USB descriptors."""
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.keyboard(self.settings)
-        self.framing = WedgeFraming(self.settings.gap_s, self.settings.iso_key)
+        self.layout = KeyLayout(self.settings.layout, self.settings.iso_key)
+        self.framing = LayoutCheck(self.settings.gap_s, self.layout)
         return Identity(model=self.link.name or "keyboard reader", serial_number=self.link.serial_number)
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
-    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+    def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield a read, a failed read or mere keystrokes for every text; with a chip slot, transactions."""
         return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
-    async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
+    async def _reads(self) -> AsyncIterator[Observation | BadFrame | Status]:
         async for frame in self._frames():
             match frame:
+                case FormatVerdict():
+                    yield format_status(frame, self.layout.settings)
                 case DamagedFrame(fault, text):
                     yield _failed_or_counted(fault, text)
                 case CompleteFrame(text):
@@ -116,12 +118,7 @@ class MrzWedge(Driver[MrzWedgeSettings]):
 
     def _read(self, text: bytes) -> Observation | BadFrame:
         """Convert one text into an observation."""
-        # Zones have capitals only; small letters alone mean a Caps Lock on which reader and host disagree.
-        locked = text.islower()
-        lines = split_lines(decode_text(text.upper() if locked else text))
-        mrz = None if SHIFTED_DIGITS & set("".join(lines)) else parse_mrz(lines)
-        if mrz is not None and locked:
-            mrz = mrz.model_copy(update={"deviations": (_LOWER_CASE, *mrz.deviations)})
+        lines, mrz = typed_zone(text)
         if mrz is None and self.settings.non_mrz_text == "publish":
             return document_read(split_lines(decode_text(text)), None, ReadTrigger.SWIPE, text)
         return (

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.driver import BadFrame, Driver, Family, Identity, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.framing import DamagedFrame, Frame, Framing, frames
 from drivers.links.link import LinkError
@@ -38,6 +38,7 @@ from drivers.passport.scanners.newland import NewlandCommandSet
 from drivers.passport.scanners.row_pairing import RowPairing
 from drivers.passport.scanners.rows import CommandReply, RowFraming
 from drivers.passport.scanners.setup import ACK, CommandExchange, CommandSet, configure, refused_error
+from drivers.passport.serial_format.format_check import FormatCheck, FormatVerdict, format_status
 from drivers.passport.specimen import specimen_steps
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
@@ -140,7 +141,11 @@ class OcrScanner(Driver[OcrScannerSettings]):
 
     def __init__(self, settings: OcrScannerSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self.framing = self._framing()
+        framing = self._framing()
+        # A scanner with commands answers them, or is not opened.
+        is_passive = settings.model not in _COMMANDED_MODELS
+        is_read = est100.is_message if settings.model == "est-100pr" else None
+        self.framing: Framing = FormatCheck(framing, None, is_read=is_read) if is_passive else framing
         self._messages = est100.Est100Messages()
         self._trigger_commands: CommandSet | None = None
         """Commands of the scanner, once it is set up for triggers from the gateway."""
@@ -204,11 +209,11 @@ class OcrScanner(Driver[OcrScannerSettings]):
         """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
-    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+    def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""
         return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
-    async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
+    async def _reads(self) -> AsyncIterator[Observation | BadFrame | Status]:
         looking = asyncio.create_task(self._trigger_repeatedly())
         try:
             async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
@@ -229,9 +234,11 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 await self.link.write(command_set.release + command_set.trigger)
             await asyncio.sleep(self.settings.scan_timeout_s)
 
-    def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame]:
+    def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame | Status]:
         """Convert one frame into observations."""
         match frame:
+            case FormatVerdict():
+                yield format_status(frame, f'model = "{self.settings.model}"')
             case CommandReply(answer, _):
                 if answer[-1:] != ACK and (command := self._known_command(decode_text(answer[:6]))):
                     raise refused_error(command, answer[-1:])

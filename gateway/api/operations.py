@@ -16,6 +16,7 @@ __all__ = [
     "ManagementOperation",
     "Reason",
     "RecordTest",
+    "Replug",
     "ResetCounters",
     "Restart",
     "RevealTrace",
@@ -53,6 +54,15 @@ class Restart(ApiModel):
     """Restart the worker process of one device; other devices are not affected."""
 
     operation: Literal["restart"] = "restart"
+
+
+class Replug(ApiModel):
+    """Record that root switches the power of the device's USB port off and on, before it happens."""
+
+    operation: Literal["replug"] = "replug"
+    reason: Reason = Field(
+        "device hangs", description="Reason, without names of persons.", examples=["device hangs"]
+    )
 
 
 class Maintenance(ApiModel):
@@ -138,7 +148,7 @@ class RecordTest(ApiModel):
 
 
 ManagementOperation = Annotated[
-    Restart | Maintenance | AcceptDevice | ResetCounters | RevokeClaim | RevealTrace | RecordTest,
+    Restart | Replug | Maintenance | AcceptDevice | ResetCounters | RevokeClaim | RevealTrace | RecordTest,
     Field(discriminator="operation"),
 ]
 
@@ -146,6 +156,7 @@ REQUIRED_ROLES: dict[str, UserRole] = {
     "check": UserRole.TECHNICIAN,
     "trace": UserRole.TECHNICIAN,
     "restart": UserRole.TECHNICIAN,
+    "replug": UserRole.TECHNICIAN,
     "maintenance": UserRole.TECHNICIAN,
     "reset_counters": UserRole.TECHNICIAN,
     "record_test": UserRole.TECHNICIAN,

@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "Run a device's self-test.",
     "trace": "Follow the frames from a device (<) and to it (>): time, size, summary. Ctrl-C ends it.",
     "restart": "Restart the worker of one device; other devices are not affected.",
+    "replug": "Switch the power of a device's USB port off and on, as pulling its plug does. Needs root.",
     "maintenance": "Begin or end maintenance of a device. Its events are suppressed meanwhile and "
     "reach no officer.",
     "accept": "Accept the device that awaits acceptance at a position. To go back, accept the old one again.",
@@ -33,10 +34,12 @@ COMMANDS = {
     "doctor": "Check broker, certificates, clock, disk, machine and devices. Works without a "
     "running gateway too.",
     "why": "Explain why a device does not read, with remedies. Works without a running gateway too.",
+    "discover": "Find devices that are plugged in or respond: address, users, drivers, and the table to "
+    "paste.",
     "bundle": "Pack findings, redacted configuration, states, counters, log and versions, "
     "without personal data.",
     "udev": "Print the udev rules that a post's devices need: permissions, names, exclusion "
-    "from ModemManager.",
+    "of other programs.",
     "command": "Send a command to a device as a station, wait for its end, and show the result.",
     "claims": "List, release, steal and revoke claims of devices.",
     "config": "Check the file that describes a post.",

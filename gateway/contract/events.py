@@ -207,6 +207,8 @@ class TechnicianOperation(OpenEnum):
 
     CHECK = "check"
     RESTART = "restart"
+    REPLUG = "replug"
+    """Power of its USB port off and on."""
     MAINTENANCE_ON = "maintenance_on"
     MAINTENANCE_OFF = "maintenance_off"
     ACCEPT = "accept"

@@ -1,7 +1,9 @@
 """Rules for udev: access and names of the post's devices, and exclusion of other services.
 
 Source: udev(7). ModemManager reads ID_MM_DEVICE_IGNORE and ID_MM_PORT_IGNORE of devices that it would probe,
-libinput LIBINPUT_IGNORE_DEVICE.
+libinput LIBINPUT_IGNORE_DEVICE. The rules of brltty (85-brltty.rules, 90-brltty-usb-generic.rules) read no
+such property: they match the USB ids of adapters and add a service to SYSTEMD_WANTS of the USB device, so the
+rules that take it out again follow them.
 """
 
 import re
@@ -18,6 +20,14 @@ from gateway.diagnostics.checks.addresses import Address, find_addresses
 
 POST_RULES_FILE = Path("/etc/udev/rules.d/61-borderpost-post.rules")
 """Applied after Debian's 60-* rules, which make the links under /dev/serial, /dev/input and /dev/v4l."""
+LATE_RULES_FILE = Path("/etc/udev/rules.d/95-borderpost-post.rules")
+"""Applied after the rules of brltty, and before systemd's 99-systemd.rules."""
+START_NO_SERVICE = 'ENV{SYSTEMD_WANTS}=""'
+USB_DEVICE = 'SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device"'
+BY_PATH = re.compile(r"/dev/(?:serial|input|v4l)/by-path/(?P<path>.+?-usb(?:v2)?-0:[0-9.]+):\d+\.\d+.*")
+"""Name of a socket; `path` is ID_PATH of its USB device (udev, path_id builtin)."""
+BY_ID = re.compile(r"/dev/serial/by-id/usb-(?P<serial>.+)-if[0-9a-f]{2}(?:-port\d+)?")
+"""Name of a serial port; `serial` is ID_SERIAL of its USB device (udev, usb_id builtin)."""
 OWNERSHIP = f'GROUP="{SERVICE}", MODE="0660"'
 IGNORE_DEVICE_PROPERTIES = (
     'ENV{ID_MM_DEVICE_IGNORE}="1", ENV{ID_MM_PORT_IGNORE}="1", ENV{LIBINPUT_IGNORE_DEVICE}="1"'
@@ -67,14 +77,52 @@ def post_rules(devices: Mapping[Position, DeviceSettings]) -> str:
     return "\n".join([*lines, 'LABEL="borderpost_post_end"']) + "\n"
 
 
+def late_post_rules(devices: Mapping[Position, DeviceSettings]) -> str:
+    """Return rules that keep services such as brltty away from the USB devices of a post's nodes."""
+    lines = [
+        "# Excludes brltty from the devices of this post; made by `borderpost udev --install` from its file.",
+        'ACTION!="add", GOTO="borderpost_late_end"',
+    ]
+    for position, device in devices.items():
+        for address in find_addresses(device.settings):
+            if address.kind not in ("node", "usb") or SAFE_CHARACTERS.fullmatch(address.text) is None:
+                continue
+            match = _usb_match(address.text)
+            lines.append(f"# {position}: {address.key}")
+            if match is None:
+                lines.append(
+                    f"# {address.text} names no USB device: use usb:VID:PID or a name in /dev/serial"
+                )
+            else:
+                lines.append(f"{USB_DEVICE}, {match}, {START_NO_SERVICE}")
+    return "\n".join([*lines, 'LABEL="borderpost_late_end"']) + "\n"
+
+
+def _usb_match(text: str) -> str | None:
+    """Return the match of the USB device of an address; None if the address does not tell it."""
+    if (usb := USB_ADDRESS.fullmatch(text)) is not None:
+        return _match_ids(usb)
+    if (path := BY_PATH.fullmatch(text)) is not None:
+        # udev names the same socket usb-0 and, since version 253, usbv2-0 as well.
+        return f'IMPORT{{builtin}}="path_id", ENV{{ID_PATH}}=="{path["path"].replace("-usbv2-", "-usb-")}"'
+    if (named := BY_ID.fullmatch(text)) is not None:
+        return f'IMPORT{{builtin}}="usb_id", ENV{{ID_SERIAL}}=="{named["serial"]}"'
+    return None
+
+
+def _match_ids(usb: re.Match[str]) -> str:
+    match = f'ATTR{{idVendor}}=="{usb["vid"].lower()}", ATTR{{idProduct}}=="{usb["pid"].lower()}"'
+    if usb["serial"] is not None:
+        match += f', ATTR{{serial}}=="{usb["serial"]}"'
+    if usb["socket"] is not None:
+        match += f', KERNEL=="{usb["socket"]}"'
+    return match
+
+
 def _rules(position: Position, address: Address) -> Iterator[str]:
     name = f'SYMLINK+="{SERVICE}/{position}"'
     if (usb := USB_ADDRESS.fullmatch(address.text)) is not None:
-        match = f'ATTR{{idVendor}}=="{usb["vid"].lower()}", ATTR{{idProduct}}=="{usb["pid"].lower()}"'
-        if usb["serial"] is not None:
-            match += f', ATTR{{serial}}=="{usb["serial"]}"'
-        if usb["socket"] is not None:
-            match += f', KERNEL=="{usb["socket"]}"'
+        match = _match_ids(usb)
         yield _usb_device(match)
         above = match.replace("ATTR{", "ATTRS{").replace("KERNEL==", "KERNELS==")
         for node in USB_CHILD_MATCHES:
@@ -87,4 +135,4 @@ def _rules(position: Position, address: Address) -> Iterator[str]:
 
 def _usb_device(match: str) -> str:
     properties = f"{OWNERSHIP}, {IGNORE_DEVICE_PROPERTIES}, {DISABLE_AUTOSUSPEND}"
-    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {properties}'
+    return f"{USB_DEVICE}, {match}, {properties}"

@@ -21,6 +21,7 @@ from gateway.api.operations import (
     Maintenance,
     ManagementOperation,
     RecordTest,
+    Replug,
     ResetCounters,
     Restart,
     RevealTrace,
@@ -214,6 +215,14 @@ class ManagementApi:
             case Restart():
                 self._record_operation(position, actor, TechnicianOperation.RESTART)
                 await device.restart()
+            case Replug():
+                if device.driver.family is Family.BARRIER and admission.maintenance(position) is None:
+                    raise RpcError(
+                        "conflict",
+                        "A board without power opens its relays: the barrier may move.",
+                        "Start maintenance of the device first, and keep people away from it.",
+                    )
+                self._record_operation(position, actor, TechnicianOperation.REPLUG, reason=operation.reason)
             case Maintenance(on=True):
                 await admission.start_maintenance(position, operation.minutes, operation.reason)
                 self._record_operation(

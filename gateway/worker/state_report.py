@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers.driver import Identity, StateCode
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from gateway.common.token_bucket import TokenBucket
 from gateway.worker.event_budget import EventBudget
 
@@ -16,10 +16,17 @@ STATE_OF_CAUSE = {
     Cause.UNPLUGGED: StateCode.NO_DEVICE,
     Cause.SIMULATED: StateCode.FAULT,
     Cause.WRONG_DEVICE: StateCode.FAULT,
+    Cause.WRONG_FORMAT: StateCode.FAULT,
     Cause.DEVICE_FAULT: StateCode.FAULT,
     Cause.DRIVER_ERROR: StateCode.FAULT,
 }
 """State code of a failure's cause; all others are `offline`."""
+BETTER_EXPLAINED = {Cause.NO_DEVICE: Cause.UNPLUGGED, Cause.NO_RESPONSE: Cause.WRONG_FORMAT}
+"""Causes that later attempts to open a device find, and the earlier cause that explains more."""
+FEW_ATTEMPTS = (
+    "The gateway tries a refused password three times an hour, because many devices lock the account. "
+    "After a correction in the device: borderpost restart POSITION."
+)
 BABBLING = {
     "cause": Cause.BABBLING,
     "text": "The device sends more than its budget allows. The excess is dropped; other devices continue.",
@@ -70,7 +77,9 @@ class StateReport:
             cause=failure.cause,
             text=failure.text,
             action=failure.action,
-            how=failure.how,
+            how=f"{failure.how} {FEW_ATTEMPTS}"
+            if isinstance(failure, CredentialsRefusedError)
+            else failure.how,
         )
 
     def send_changes(self) -> None:
@@ -83,13 +92,12 @@ class StateReport:
         elif state is StateCode.ONLINE and self._firmware_mismatch is not None:
             state, details = StateCode.DEGRADED, details | self._firmware_mismatch
         report = {"state": state, **details}
-        # "Unplugged" explains more than the "no device" that every later attempt finds.
-        still_unplugged = (
-            details.get("cause") is Cause.NO_DEVICE
+        is_explained = (
+            (better := BETTER_EXPLAINED.get(details.get("cause", Cause.UNKNOWN))) is not None
             and self._last_sent is not None
-            and self._last_sent.get("cause") is Cause.UNPLUGGED
+            and self._last_sent.get("cause") is better
         )
-        if report == self._last_sent or still_unplugged or not self._sends_left.take(time.monotonic()):
+        if report == self._last_sent or is_explained or not self._sends_left.take(time.monotonic()):
             return
         self._last_sent = report
         self._send(report)

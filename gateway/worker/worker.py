@@ -13,7 +13,7 @@ import structlog
 from drivers.command import Invocation
 from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status
 from drivers.links.factory import LinkFactory
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
 from drivers.record import DeviceRecord
@@ -39,6 +39,16 @@ NO_ANSWER_RETRY_MAX_S = 1.0
 
 An attempt is cheap, and travellers wait. A device that rejects the connection is tried at growing intervals,
 unless it is restarted: many cameras lock a user out after too many wrong passwords.
+"""
+REFUSED_ATTEMPTS, REFUSED_WITHIN_S = 3, 3600.0
+"""Attempts with refused credentials, and the time in which there are no more, in seconds.
+
+Devices lock an account after a few wrong passwords, many for an hour or until a person unlocks it.
+"""
+ACCEPTED_S = 60.0
+"""Time for which a device must have been open to show that it accepts its credentials, in seconds.
+
+Some devices answer the requests of an opening without any.
 """
 MAX_KEPT_BAD_FRAMES = 32
 BABBLING_PAUSE_S = 0.02
@@ -156,9 +166,11 @@ class DeviceWorker:
         failing = Backoff(self._spec.backoff_first_s, self._spec.backoff_max_s)
         unanswered = Backoff(self._spec.backoff_first_s, min(self._spec.backoff_max_s, NO_ANSWER_RETRY_MAX_S))
         absent = Backoff(MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S)
+        refused: deque[float] = deque(maxlen=REFUSED_ATTEMPTS)
+        """Times of the last attempts with refused credentials, by the loop's clock."""
         while True:
             self._check_jail()
-            opened = self.counters.opens
+            opened, begun_s = self.counters.opens, asyncio.get_running_loop().time()
             try:
                 await self._open_and_watch()
             except LinkError as error:
@@ -184,11 +196,20 @@ class DeviceWorker:
             match failure.cause:
                 case Cause.NO_DEVICE | Cause.UNPLUGGED:
                     wait = absent
-                case Cause.NO_RESPONSE | Cause.LINK_FAILED:
+                case Cause.NO_RESPONSE | Cause.LINK_FAILED | Cause.WRONG_FORMAT:
                     wait = unanswered
                 case _:
                     wait = failing
+            ended_s = asyncio.get_running_loop().time()
+            if ended_s - begun_s > ACCEPTED_S:
+                refused.clear()
+            if isinstance(failure, CredentialsRefusedError):
+                refused.append(ended_s)
             await _wait_before_retry(wait.next_s(), failure)
+            if len(refused) == REFUSED_ATTEMPTS:
+                # Not even when the device was restarted: one that restarts again and again would lock the
+                # account.
+                await asyncio.sleep(refused[0] + REFUSED_WITHIN_S - asyncio.get_running_loop().time())
 
     async def _open_and_watch(self) -> None:
         """Open the driver and watch it until it fails; always ends by raising."""

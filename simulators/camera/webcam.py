@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from simulators.camera.faults import CameraFault, Flagged, Garbage, Stall, TruncatedPicture, WaitingFaults
 from simulators.camera.scene import View
-from simulators.camera.sensor import Sensor
+from simulators.camera.sensor import Exposure, Sensor
 from simulators.camera.v4l2 import FLAG_ERROR, FLAG_MONOTONIC, FLAG_START, VideoNode
 from simulators.links.umockdev_ioctl import PRELOAD, NodeSocket
 
@@ -46,6 +46,10 @@ class Webcam(VideoNode):
         self.per_frame = (1, round(frames_per_s))
         self.serial_number = serial_number
         self.clock = clock
+        self.settling_s = 0.0
+        """Time after the start of its stream until its exposure is right, in seconds."""
+        self.started_s = 0.0
+        """Time of the last start, by the monotonic clock."""
         self.sensor = Sensor(View())
         self.waiting = WaitingFaults()
         self.delivered_frames: deque[bytes] = deque(maxlen=1000)
@@ -132,6 +136,7 @@ class Webcam(VideoNode):
             self._streaming.cancel()
             self._streaming = None
         if on:
+            self.started_s = time.monotonic()
             self._streaming = asyncio.create_task(self._stream())
 
     async def _stream(self) -> None:
@@ -165,6 +170,11 @@ class Webcam(VideoNode):
 
     def _taken(self) -> bytes:
         exposure = self.sensor.expose()
+        since_s = time.monotonic() - self.started_s
+        if since_s < self.settling_s:
+            exposure = Exposure(
+                ImageEnhance.Brightness(exposure.image).enhance(since_s / self.settling_s), exposure.stamp
+            )
         return exposure.jpeg if self.format == "MJPG" else yuyv(exposure.image)
 
 

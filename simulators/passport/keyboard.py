@@ -44,10 +44,21 @@ class TypingMode(StrEnum):
     """The same, with `<` on the key left of Z."""
     CAPS = "caps"
     """Caps Lock on around a text, so that capitals need no Shift."""
+    AZERTY = "azerty"
+    """A French keyboard: digits with Shift."""
+    QWERTZ = "qwertz"
+    """A German keyboard."""
     ALT_0NNN = "alt-0nnn"
     """Every character by its four-digit code on the numeric pad."""
     ALT_NNN = "alt-nnn"
     """The same without leading zeros."""
+
+
+_MOVED_KEYS = {
+    TypingMode.AZERTY: dict(zip("aqzwm", (16, 30, 17, 44, 39), strict=True)),
+    TypingMode.QWERTZ: dict(zip("yz", (44, 21), strict=True)),
+}
+"""Letters whose keys are elsewhere than on a US keyboard."""
 
 
 class EndKey(StrEnum):
@@ -91,6 +102,13 @@ def _character(character: str, hand: TypingMode) -> list[Stroke]:
             return [(LEFT_ALT, True), *pad, (LEFT_ALT, False)]
         case TypingMode.ISO if character in "<>":
             return press(_ISO_KEY) if character == "<" else press(_ISO_KEY, LEFT_SHIFT)
+        case TypingMode.AZERTY | TypingMode.QWERTZ if character == "<":
+            return press(_ISO_KEY)
+        case TypingMode.AZERTY if character.isdigit():
+            return press(_UNSHIFTED[character], LEFT_SHIFT)
+        case TypingMode.AZERTY | TypingMode.QWERTZ if character.lower() in _MOVED_KEYS[hand]:
+            shift = (LEFT_SHIFT,) if character.isupper() else ()
+            return press(_MOVED_KEYS[hand][character.lower()], *shift)
         case TypingMode.CAPS if character.isalpha():
             return press(_UNSHIFTED[character.lower()], *((LEFT_SHIFT,) if character.islower() else ()))
     if character in _SHIFTED:

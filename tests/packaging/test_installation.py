@@ -14,7 +14,7 @@ from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
 from gateway.contract.states import KeyStorage
-from gateway.diagnostics.udev_rules import driver_rules, post_rules
+from gateway.diagnostics.udev_rules import driver_rules, late_post_rules, post_rules
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = {"borderpost.service": "", "borderpost-key.service": "", "mosquitto.service": "mosquitto.service.d"}
@@ -122,7 +122,7 @@ def test_each_device_gets_rules_and_name(tmp_path: Path) -> None:
     tables.append("[device.\"lane-3/finger\"]\ndriver = 'uru4000'\nport = 'usb:05BA:000A@1-4.2'\n")
     head = "[gateway]\nsite = 'ke-busia'\nname = 'gw-1'\nprofile = 'test'\nstate_dir = 'state'\n"
     post.write_text(head + "[broker]\nhost = '127.0.0.1'\n" + "".join(tables))
-    rules = post_rules(load(post).devices)
+    rules, late = post_rules(load(post).devices), late_post_rules(load(post).devices)
 
     tty = next(line for line in rules.splitlines() if line.startswith('SUBSYSTEM=="tty"'))
     for said in (
@@ -138,6 +138,10 @@ def test_each_device_gets_rules_and_name(tmp_path: Path) -> None:
         "by-id/x" not in rules
     )  # characters with a special meaning in udev are not accepted from a post's file
     assert "# lane-4/reader: port has characters" in rules
+    assert late.count('ENV{SYSTEMD_WANTS}=""') == 3
+    assert 'ATTR{idVendor}=="0db5", ATTR{idProduct}=="0137", ATTR{serial}=="A0012345", ENV{SYST' in late
+    assert 'IMPORT{builtin}="path_id", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:2", ENV{SYST' in late
+    assert "by-id/x" not in late
 
 
 def test_unconfigured_post_starts_no_device(tmp_path: Path) -> None:

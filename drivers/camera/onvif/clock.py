@@ -11,6 +11,16 @@ from xml.etree.ElementTree import Element
 from drivers.camera.onvif.soap import child, text
 from drivers.clock import boot_ns
 
+ZONE_TOLERANCE_S = 60.0
+"""Offset from a time zone that is still taken for one, in seconds: such clocks are set by NTP."""
+ZONE_STEP_S = 900
+WEST_S, EAST_S = -12 * 3600, 14 * 3600
+PARTIAL_HOURS_S = frozenset(
+    round(hours * 3600)
+    for hours in (-9.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 8.75, 9.5, 10.5, 12.75, 13.75)
+)
+"""Time zones of the IANA time zone database that are no whole hours, daylight saving included."""
+
 
 class CameraClock:
     """Model of a camera's clock, based on the time since boot: the gateway's clock may be set meanwhile."""
@@ -35,6 +45,20 @@ class CameraClock:
         before = self.now()
         self._at_boot = device_time - timedelta(microseconds=(asked_ns + answered_ns) / 2000)
         return abs((self.now() - before).total_seconds())
+
+
+def zone_offset(off_s: float) -> str | None:
+    """Return the time zone of a camera that states its local time as UTC, as in `+03:00`.
+
+    None: its clock has another fault. `off_s`: seconds by which its clock is ahead.
+    """
+    zone_s = round(off_s / ZONE_STEP_S) * ZONE_STEP_S
+    if not (WEST_S <= zone_s <= EAST_S) or not zone_s or abs(off_s - zone_s) > ZONE_TOLERANCE_S:
+        return None
+    if zone_s % 3600 and zone_s not in PARTIAL_HOURS_S:
+        return None
+    minutes = abs(zone_s) // 60
+    return f"{'+' if zone_s > 0 else '-'}{minutes // 60:02}:{minutes % 60:02}"
 
 
 def parse_device_time(response: Element) -> datetime | None:

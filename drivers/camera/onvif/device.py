@@ -28,7 +28,7 @@ from drivers.clock import boot_ns
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 
 ANSWERS = (200, 400, 401, 403, 404, 410, 500)
 """Statuses with an envelope, or with an obvious meaning without one."""
@@ -182,7 +182,8 @@ class OnvifDevice:
         url = self._reached.url
         if fault.is_unauthorized:
             given = "Correct" if self._reached.username else "Add"
-            return LinkError(
+            refused = CredentialsRefusedError if self._reached.username else LinkError
+            return refused(
                 Cause.NO_PERMISSION,
                 f"{url} refuses these credentials.",
                 Action.CONFIGURE,

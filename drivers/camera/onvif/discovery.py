@@ -5,11 +5,11 @@ answers a probe for `dn:NetworkVideoTransmitter` with its scopes and the address
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from xml.etree.ElementTree import ParseError
 
 from defusedxml import ElementTree
@@ -89,22 +89,52 @@ class ProbeMatch:
     addresses: tuple[str, ...]
 
 
-async def find(target: DiscoveryTarget) -> str:
-    """Return the address of its device service; raises LinkError for none, and for several."""
+@dataclass(frozen=True, slots=True)
+class FoundCamera:
+    """A camera that responded, at an address of its own host."""
+
+    endpoint: str
+    """Endpoint reference without its prefixes, in lower case."""
+    scopes: tuple[str, ...]
+    url: str
+    """Address of its device service."""
+
+    def scope(self, category: str) -> str | None:
+        """Return the value of a scope such as `hardware` or `name`; None where it has none."""
+        prefix = f"onvif://www.onvif.org/{category}/"
+        return next(
+            (unquote(scope.removeprefix(prefix)) for scope in self.scopes if scope.startswith(prefix)), None
+        )
+
+
+async def search(interface: str | None, search_s: float) -> AsyncGenerator[FoundCamera]:
+    """Yield each camera once that responds within `search_s` seconds; raises LinkError.
+
+    `interface`: address of the network interface to search through; None: the default one.
+    """
     probe_ids = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
     # Some cameras respond only to a probe without types. UDP may lose one, too.
     probes = [probe_message(probe_ids[0], "dn:NetworkVideoTransmitter"), probe_message(probe_ids[1], "")]
-    met: dict[str, str] = {}
-    host = None if target.interface is None else str(target.interface)
-    async with aclosing(query_group(probes, GROUP, PORT, host, target.search_s)) as responses:
+    met: set[str] = set()
+    async with aclosing(query_group(probes, GROUP, PORT, interface, search_s)) as responses:
         async for datagram, sender in responses:
             for match in parse_probe_matches(datagram, probe_ids):
-                if not target.matches(match.endpoint, match.scopes):
-                    continue
-                if (address := reachable_address(match.addresses, sender)) is not None:
-                    met.setdefault(_bare(match.endpoint), address)
-            if met and target.endpoint is not None:
-                break
+                address, endpoint = reachable_address(match.addresses, sender), _bare(match.endpoint)
+                if address is not None and endpoint not in met:
+                    met.add(endpoint)
+                    yield FoundCamera(endpoint, match.scopes, address)
+
+
+async def find(target: DiscoveryTarget) -> str:
+    """Return the address of its device service; raises LinkError for none, and for several."""
+    met: dict[str, str] = {}
+    host = None if target.interface is None else str(target.interface)
+    async with aclosing(search(host, target.search_s)) as cameras:
+        async for camera in cameras:
+            if target.matches(camera.endpoint, camera.scopes):
+                met[camera.endpoint] = camera.url
+                if target.endpoint is not None:
+                    break
     if not met:
         raise LinkError(
             Cause.NO_DEVICE,

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from drivers.camera.camera import FrameSource, PictureCamera
+from drivers.camera.onvif.clock import zone_offset
 from drivers.camera.onvif.device import OnvifDevice
 from drivers.camera.onvif.discovery import find
 from drivers.camera.onvif.health import IMAGE_DEGRADED, SIGNAL_LOST, TAMPERED, CameraHealth
@@ -166,6 +167,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                 password=self.settings.password,
                 ca_file=self.settings.ca_file if place.address.startswith("rtsps:") else None,
                 allow_cleartext=self.settings.allow_cleartext,
+                allow_cleartext_password=self.settings.allow_cleartext_password,
             )
         except ValidationError:
             raise self.device.cleartext_error() from None
@@ -260,6 +262,15 @@ def _no_pictures(what: str, how: str) -> LinkError:
 
 
 def _clock_off(off_s: float) -> Status:
+    if (zone := zone_offset(off_s)) is not None:
+        return Status(
+            StateCode.DEGRADED,
+            Cause.CLOCK_WRONG,
+            f"The camera states its local time as UTC: its clock is {zone} off, which is a time zone. Its "
+            "pictures are not affected, the times of its events are wrong.",
+            Action.CONFIGURE,
+            "Set the time zone of the camera to UTC, or install newer firmware; NTP does not correct it.",
+        )
     amount, unit = abs(off_s), "seconds"
     for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if amount >= 2 * size:

@@ -38,6 +38,11 @@ class OnvifSettings(Settings):
         description="Permit http and rtsp: only where no other machine can reach that network.",
         examples=[False],
     )
+    allow_cleartext_password: bool = Field(
+        False,
+        description="Permit Basic over http and rtsp: the password can be read on that network.",
+        examples=[False],
+    )
     timeout_s: float = Field(
         2.5, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.5]
     )
@@ -121,6 +126,7 @@ class OnvifSettings(Settings):
             password=self.password,
             ca_file=self.ca_file,
             allow_cleartext=self.allow_cleartext,
+            allow_cleartext_password=self.allow_cleartext_password,
             timeout_s=self.timeout_s,
         )
 

@@ -19,9 +19,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.links.address import is_loopback
 from drivers.links.device_node import SIMULATED
+from drivers.links.http.auth import AuthenticationError
 from drivers.links.http.lines import LineReader, LineTooLongError
+from drivers.links.http.negotiated_auth import NegotiatedAuth
 from drivers.links.http.reachability import wait_until_restarted
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError, Tap
 from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.tcp import connect_failure
 from drivers.links.tls import device_context, to_link_error
@@ -46,9 +48,10 @@ class HttpSettings(Settings):
     )
     username: str | None = Field(None, description="User name.", examples=["gateway"])
     password: SecretStr | None = Field(None, description="Password.", examples=["${READER_PW}"])
-    auth: Literal["basic", "digest"] = Field(
+    auth: Literal["auto", "basic", "digest"] = Field(
         "basic",
-        description="Authentication: basic sends the password with every request, digest (RFC 7616) never.",
+        description="Authentication: basic sends the password with every request, digest (RFC 7616) never; "
+        "auto: as each path requires, digest if it may be chosen.",
         examples=["digest"],
     )
     ca_file: Path | None = Field(
@@ -59,6 +62,11 @@ class HttpSettings(Settings):
     allow_cleartext: bool = Field(
         False,
         description="Permit http to another machine: only where no other machine can reach that network.",
+        examples=[False],
+    )
+    allow_cleartext_password: bool = Field(
+        False,
+        description="Permit Basic over http to another machine: the password can be read on that network.",
         examples=[False],
     )
     timeout_s: float = Field(
@@ -106,9 +114,18 @@ class HttpSettings(Settings):
                 "would send personal data unencrypted over a network; write https://, or add "
                 "`allow_cleartext = true` only where no other machine can reach that network"
             )
-        if self.username is not None and self.auth == "basic" and not is_loopback(url.host):
-            raise ValueError('would send the password unencrypted; write https://, or add `auth = "digest"`')
+        if self.username is not None and self.auth == "basic" and not self.allows_basic:
+            raise ValueError(
+                'would send the password unencrypted; write https://, or add `auth = "digest"`, or, for a '
+                "device that has Basic only, `allow_cleartext_password = true`"
+            )
         return self
+
+    @property
+    def allows_basic(self) -> bool:
+        """True if the password may be sent as it is: encrypted, on this machine, or by a setting."""
+        url = httpx.URL(self.url)
+        return url.scheme == "https" or is_loopback(url.host) or self.allow_cleartext_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +168,7 @@ class HttpLink:
         settings = self._settings
         auth: httpx.Auth | None = None
         if settings.username is not None and settings.password is not None:
-            proves = httpx.DigestAuth if settings.auth == "digest" else httpx.BasicAuth
-            auth = proves(settings.username, settings.password.get_secret_value())
+            auth = _auth(settings, settings.username, settings.password.get_secret_value())
         self._client = httpx.AsyncClient(
             auth=auth,
             verify=_tls_context(self._base, settings.ca_file),
@@ -317,6 +333,15 @@ class HttpLink:
                 answer = await self._client.send(request, stream=True)
         except TimeoutError:
             raise self.silence_error(allowed_s) from None
+        except AuthenticationError as error:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"{self._settings.url} {error}.",
+                Action.CONFIGURE,
+                "Set the device to digest authentication, or write an https:// address. Only where it has "
+                "Basic alone and no other machine can reach that network: `allow_cleartext_password = "
+                "true`.",
+            ) from None
         except (
             ValueError,
             LookupError,
@@ -357,7 +382,8 @@ class HttpLink:
         match status:
             case 401 | 403:
                 given = "Correct" if self._settings.username else "Add"
-                return LinkError(
+                error = CredentialsRefusedError if self._settings.username else LinkError
+                return error(
                     Cause.NO_PERMISSION,
                     f"{url} refuses these credentials (status {status}).",
                     Action.CONFIGURE,
@@ -419,6 +445,16 @@ class HttpLink:
                     Action.RESTART,
                     f"Restart {self._settings.service} if it does not come back by itself.",
                 )
+
+
+def _auth(settings: HttpSettings, username: str, password: str) -> httpx.Auth:
+    match settings.auth:
+        case "basic":
+            return httpx.BasicAuth(username, password)
+        case "digest":
+            return httpx.DigestAuth(username, password)
+        case "auto":
+            return NegotiatedAuth(username, password, allows_basic=settings.allows_basic)
 
 
 def _tls_context(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 from drivers.clock import boot_ns
-from drivers.links.rtsp.auth import Authenticator, parse_challenges
+from drivers.links.http.auth import Authenticator, parse_challenges
 from drivers.links.rtsp.messages import (
     InterleavedPacket,
     Response,

@@ -37,7 +37,7 @@ def find_video(address: str) -> tuple[str, UsbDevice | None]:
                 Cause.WRONG_DEVICE,
                 f"{address} is plugged in, but is not a camera.",
                 Action.CONFIGURE,
-                "Correct `port`; `v4l2-ctl --list-devices` lists the cameras.",
+                "Correct `port`; `borderpost discover` lists the cameras.",
             )
         case _:
             raise LinkError(

@@ -26,9 +26,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.clock import boot_ns
 from drivers.links.address import is_loopback
+from drivers.links.http.auth import AuthenticationError, Authenticator
 from drivers.links.http.reachability import wait_until_restarted
-from drivers.links.link import Action, Cause, LinkError
-from drivers.links.rtsp.auth import AuthenticationError, Authenticator
+from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.rtsp.client import ConnectionEndedError, RedirectError, RtspClient, StatusError
 from drivers.links.rtsp.messages import RtspSyntaxError
 from drivers.links.rtsp.packets import DEPACKETISERS, EncodedFrame, FrameTooLargeError
@@ -66,6 +66,11 @@ class RtspSettings(Settings):
     allow_cleartext: bool = Field(
         False,
         description="Permit rtsp to another machine: only where no other machine can reach that network.",
+        examples=[False],
+    )
+    allow_cleartext_password: bool = Field(
+        False,
+        description="Permit Basic over rtsp: the password can be read on that network.",
         examples=[False],
     )
     open_timeout_s: float = Field(
@@ -205,7 +210,8 @@ class RtspLink(FrameThread[DecodedFrame]):
         authenticator = None
         if settings.username is not None and settings.password is not None:
             secret = settings.password.get_secret_value()
-            authenticator = Authenticator(settings.username, secret, is_encrypted=self._tls is not None)
+            allows_basic = self._tls is not None or settings.allow_cleartext_password
+            authenticator = Authenticator(settings.username, secret, allows_basic=allows_basic)
         client = RtspClient(connection, settings.url, authenticator, lambda: self._latest.is_stopped)
         try:
             track = client.open(settings.open_timeout_s)
@@ -294,7 +300,8 @@ class RtspLink(FrameThread[DecodedFrame]):
         match error:
             case StatusError(status=401 | 403):
                 given = "Correct" if self._settings.username else "Add"
-                return LinkError(
+                refused = CredentialsRefusedError if self._settings.username else LinkError
+                return refused(
                     Cause.NO_PERMISSION,
                     f"{url} refuses these credentials.",
                     Action.CONFIGURE,
@@ -327,7 +334,9 @@ class RtspLink(FrameThread[DecodedFrame]):
                     Cause.WRONG_DEVICE,
                     f"{url} {error}.",
                     Action.CONFIGURE,
-                    "Set the camera's RTSP authentication to digest, or write an rtsps:// address.",
+                    "Set the camera's RTSP authentication to digest, or write an rtsps:// address. Only "
+                    "where it has Basic alone and no other machine can reach that network: "
+                    "`allow_cleartext_password = true`.",
                 )
             case RtspSyntaxError():
                 return LinkError(

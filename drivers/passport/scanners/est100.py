@@ -64,6 +64,12 @@ class Est100Framing(Delimited):
         yield from super().on_silence()
 
 
+def is_message(payload: bytes) -> bool:
+    """Return True if the content of a frame looks like a name and a JSON object."""
+    name, colon, body = payload.partition(b":")
+    return bool(colon) and name.strip().isalnum() and body.lstrip().startswith(b"{")
+
+
 class Est100Messages:
     """Parser of the messages of one reader; keeps the printed zone until the zone of the chip has come."""
 

@@ -6,7 +6,7 @@ from drivers.links.framing import INCOMPLETE, DamagedFrame, Frame
 from drivers.passport.framings import LIMIT_BYTES, PlainTextFraming
 from drivers.passport.read_result import decode_text, is_complete, split_lines
 from drivers.passport.wedge.keyboard import KeyboardMark, KeyEventDecoder
-from drivers.passport.wedge.keymap import IsoKey
+from drivers.passport.wedge.keymap import US, KeyLayout
 
 
 class WedgeFraming:
@@ -16,8 +16,8 @@ class WedgeFraming:
     has no check digit, so its lines must never be combined with those of another document.
     """
 
-    def __init__(self, gap_s: float, iso_key: IsoKey = "<") -> None:
-        self._keyboard = KeyEventDecoder(gap_s, iso_key)
+    def __init__(self, gap_s: float, layout: KeyLayout = US) -> None:
+        self._keyboard = KeyEventDecoder(gap_s, layout)
         self._text = PlainTextFraming()
         self._lost: bytes | None = None
         """Text with characters missing; None while nothing is missing."""

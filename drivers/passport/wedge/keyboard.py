@@ -21,8 +21,8 @@ from drivers.passport.wedge.keymap import (
     METAS,
     MODIFIERS,
     SHIFTS,
-    IsoKey,
-    keymap,
+    US,
+    KeyLayout,
 )
 
 EVENT = struct.Struct("=qqHHi")
@@ -50,13 +50,14 @@ KeyboardOutput = str | KeyboardMark
 
 
 class KeyEventDecoder:
-    """A US keyboard with its modifier keys; `gap_s` is the pause that ends a text, in seconds.
+    """A keyboard with its modifier keys; `gap_s` is the pause that ends a text, in seconds.
 
     It has a Caps Lock state of its own: while a reader is grabbed, that of other keyboards has no effect.
     """
 
-    def __init__(self, gap_s: float, iso_key: IsoKey = "<") -> None:
-        self._keymap = keymap(iso_key)
+    def __init__(self, gap_s: float, layout: KeyLayout = US) -> None:
+        self._layout = layout
+        self._keymap = layout.characters()
         self._gap_us = round(gap_s * 1e6)
         self._rest = b""
         self._down: set[int] = set()
@@ -137,7 +138,7 @@ class KeyEventDecoder:
             # Ctrl types the character 64 below in ASCII: Ctrl+J is a line feed, with Shift or without.
             yield chr(ord(plain.upper()) & 0x1F) if "@" <= plain.upper() <= "_" else NO_CHARACTER
         else:
-            shift = bool(self._down & SHIFTS) != (self._caps_lock and plain.isalpha())
+            shift = bool(self._down & SHIFTS) != (self._caps_lock and self._layout.has_caps_lock(code, plain))
             yield shifted if shift else plain
 
     def _alt_character(self) -> Iterator[str]:

@@ -25,6 +25,7 @@ from gateway.api.operations import (
     AcceptDevice,
     Maintenance,
     RecordTest,
+    Replug,
     ResetCounters,
     Restart,
     RevealTrace,
@@ -113,6 +114,12 @@ async def check(user: Technician, ctx: ContextDep, position: Position, which: Ch
 async def restart(user: Technician, ctx: ContextDep, position: Position) -> None:
     """Restart the worker of one device; other devices are not affected."""
     await ctx.daemon.perform(position, Restart(), user.actor)
+
+
+@router.post(DEVICE_PATH + "/replug", status_code=204, responses=OPERATION_ERRORS)
+async def replug(user: Technician, ctx: ContextDep, position: Position, operation: Replug) -> None:
+    """Record that root on the machine switches the power of a device's USB port off and on."""
+    await ctx.daemon.perform(position, operation, user.actor)
 
 
 @router.post(DEVICE_PATH + "/maintenance", status_code=204, responses=OPERATION_ERRORS)

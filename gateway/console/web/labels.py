@@ -42,6 +42,7 @@ CAUSES = {
     Cause.NO_PERMISSION: mark_for_translation("The gateway has no permission to open it."),
     Cause.NO_RESPONSE: mark_for_translation("The device is present but does not respond."),
     Cause.WRONG_DEVICE: mark_for_translation("A device other than the configured one responds."),
+    Cause.WRONG_FORMAT: mark_for_translation("It sends in a format other than the configured one."),
     Cause.ADDRESS_AMBIGUOUS: mark_for_translation("The address matches more than one device."),
     Cause.LINK_FAILED: mark_for_translation("Its cable or connection is failing."),
     Cause.SIMULATED: mark_for_translation("It is simulated, and this post accepts only real devices."),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from drivers.driver import Family
-from drivers.links.link import Action
+from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
 from gateway.api.models import CountersView, DeviceView, EventView, Finding
 from gateway.config import DeviceSettings
@@ -28,7 +28,8 @@ def check_counters(
     counted = (
         device.counters.since_reset if device.counters.reset_at is not None else device.counters.lifetime
     )
-    yield from _check_baud_rate(device, counted, configured.settings, events)
+    if device.state.cause is not Cause.WRONG_FORMAT:  # the driver knows more
+        yield from _check_baud_rate(device, counted, configured.settings, events)
     yield from _check_dirty_sensor(device, counted, config)
     yield from _check_cable(device, counted, config)
     if device.restarts >= CRASHES:

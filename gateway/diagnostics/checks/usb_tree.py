@@ -54,7 +54,9 @@ class UsbNode:
 
     def device_nodes(self, host: HostView) -> Iterator[Path]:
         """Yield the nodes that programs open: serial ports, cameras, keyboards, or else the device."""
-        kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", "*:*/input/input*/event*")
+        # An input device of USB HID is below the HID device of its interface (drivers/hid/hid-input.c).
+        inputs = ("*:*/input/input*/event*", "*:*/*:*/input/input*/event*")
+        kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", *inputs)
         named = {path.name for pattern in kernels for path in self.sysfs.glob(pattern)} - {"tty"}
         for name in sorted(named):
             yield host.dev / ("input" if name.startswith("event") else "") / name

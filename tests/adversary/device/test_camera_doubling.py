@@ -14,7 +14,7 @@ from drivers.camera.onvif.discovery import parse_probe_matches, reachable_addres
 from drivers.camera.onvif.media import Media
 from drivers.camera.onvif.pull_points import _notice
 from drivers.camera.onvif.soap import FaultError, NotSoapError, find_all, parse_response, serialise
-from drivers.links.rtsp.auth import parse_challenges
+from drivers.links.http.auth import parse_challenges
 from drivers.links.rtsp.messages import RtspParser, RtspSyntaxError
 from drivers.links.rtsp.packets import H264Depacketiser, H265Depacketiser
 from drivers.links.rtsp.sdp import NoVideoError, parse_session

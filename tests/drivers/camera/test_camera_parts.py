@@ -12,6 +12,7 @@ from PIL import Image
 
 from drivers.camera.anpr.plate_dedup import PassageDeduplicator, normalise_plate, to_fraction
 from drivers.camera.anpr.timestamps import to_iso
+from drivers.camera.imaging.exposure import ExposureSettling
 from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
 from drivers.camera.multipart import BodyPart, MalformedPart, MultipartReader, parse_boundary
 
@@ -250,3 +251,18 @@ def test_passage_is_new_once_under_any_key() -> None:
     for number in range(3):
         assert seen.is_first((number,))
     assert seen.is_first(("uuid-1",)), "old passages are forgotten"
+
+
+def test_exposure_is_settled_once_level() -> None:
+    settling = ExposureSettling(begun_ns=0)
+    assert [settling.is_settled(value) for value in (0, 0, 0, 30, 60, 90, 98, 100, 101)] == [False] * 8 + [
+        True
+    ]
+    assert settling.is_over(1)
+
+
+def test_exposure_that_never_levels_is_given_up_after_a_second() -> None:
+    settling = ExposureSettling(begun_ns=0)
+    assert not any(settling.is_settled(value) for value in (20, 200) * 20)
+    assert not settling.is_over(999_999_999)
+    assert settling.is_over(1_000_000_000)

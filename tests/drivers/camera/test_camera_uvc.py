@@ -112,6 +112,18 @@ async def test_pictures_are_fresh_and_unchanged() -> None:
             assert stamp_in(await program.call("capture", best_of=1)).at_ms >= asked_ms
 
 
+async def test_portrait_waits_for_level_exposure() -> None:
+    async with Webcam() as camera, program_at(camera) as program:
+        camera.settling_s = 0.7
+        await program.call("open", **QUICK)
+        answer = await program.call("capture", best_of=1)
+        with Image.open(io.BytesIO(bytes.fromhex(answer["content"]))) as first:
+            brightness = ImageStat.Stat(first.convert("L")).mean[0]
+        with Image.open(io.BytesIO(camera.sensor.expose().jpeg)) as settled:
+            expected = ImageStat.Stat(settled.convert("L")).mean[0]
+        assert brightness == pytest.approx(expected, rel=0.1)
+
+
 async def test_damaged_frames_are_counted() -> None:
     async with Webcam() as camera, program_at(camera) as program:
         await program.call("open", **QUICK)

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -281,3 +283,33 @@ async def test_replayed_line_is_marked(replays: bool, tmp_path: Path) -> None:
         link = await links.serial(SerialSettings(port=str(line.path)))
         assert (link.is_simulated, links.is_replayed) == (True, replays)
         await links.close()
+
+
+@pytest.mark.parametrize(("dtr", "rts"), [(True, True), (False, True), (True, False), (False, False)])
+async def test_levels_of_lines_are_set_at_opening(
+    dtr: bool, rts: bool, tmp_path: Path, mocker: MockerFixture
+) -> None:
+    set_levels: list[tuple[int, bytes]] = []
+
+    def ioctl(fd: int, request: int, *more: object) -> object:
+        if request in (termios.TIOCMBIS, termios.TIOCMBIC):
+            set_levels.append((request, bytes(more[0])))  # type: ignore[call-overload]
+            return 0  # a pty has no such lines
+        return fcntl.ioctl(fd, request, *more)  # type: ignore[arg-type]
+
+    mocker.patch("serial.serialposix.fcntl", SimpleNamespace(**vars(fcntl) | {"ioctl": ioctl}))
+    async with SerialLine.open_at(tmp_path / "port"):
+        slave = os.open(tmp_path / "port", os.O_RDWR | os.O_NOCTTY)
+        attributes = termios.tcgetattr(slave)
+        attributes[2] |= termios.HUPCL  # as a real port has it
+        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        os.close(slave)
+        links = LinkFactory()
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port"), dtr=dtr, rts=rts))
+        closes_quietly = not termios.tcgetattr(link._fd)[2] & termios.HUPCL
+        await links.close()
+    assert set_levels == [
+        (termios.TIOCMBIS if level else termios.TIOCMBIC, line.to_bytes(4, sys.byteorder))
+        for level, line in ((dtr, termios.TIOCM_DTR), (rts, termios.TIOCM_RTS))
+    ]
+    assert closes_quietly is not dtr

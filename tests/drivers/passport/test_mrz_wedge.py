@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from support.patience import PATIENCE_S
 
-from drivers.driver import BadFrame
+from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
 from drivers.passport.mrz import MrzFormat
 from drivers.passport.mrz_wedge import KEYSTROKES, MrzWedge, MrzWedgeSettings
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 from simulators.links.serial_line import SerialLine
+from simulators.mrz import Document, Format
 from simulators.passport.keyboard import (
     LEFT_SHIFT,
     EndKey,
@@ -35,6 +36,19 @@ from simulators.travellers import TravellerGenerator
 PASSPORT = ERIKSSON_LINES["TD3"]
 GAP_S = 0.02
 PASSWORD = "hunter2"
+SPECIMEN = Document(
+    format=Format.TD3,
+    code="P",
+    issuer="TZA",
+    number="TZQ4821YW",
+    nationality="TZA",
+    surname="MWAKYUSA",
+    given_names="ZAWADI QUEEN",
+    birth="800315",
+    sex="F",
+    expiry="320714",
+)
+"""A passport with letters that the layouts exchange, in a checked field too."""
 
 
 class Reader:
@@ -58,6 +72,11 @@ class Reader:
         async with asyncio.timeout(PATIENCE_S):
             return await self.output.get()
 
+    async def next_status(self) -> Status:
+        while not isinstance(output := await self.next(), Status):
+            pass
+        return output
+
     async def reads_on(self) -> None:
         """Check that the next document is read, whatever came before."""
         await self.device.present(PASSPORT)
@@ -75,7 +94,8 @@ async def wedge_on(
     async with SerialLine.open_at(port, look_s=0.002) as wire:
         device = WedgeReader(wire, hand=hand, end=end, last_end=last_end)
         links = LinkFactory()
-        driver = MrzWedge(MrzWedgeSettings(port=str(port), **{"gap_s": GAP_S} | settings), links)
+        layout = {"layout": hand} if hand in (TypingMode.AZERTY, TypingMode.QWERTZ) else {}
+        driver = MrzWedge(MrzWedgeSettings(port=str(port), **{"gap_s": GAP_S} | layout | settings), links)
         await driver.open()
         await wire.wait_for_host()
         reader = Reader(wire, driver, device)
@@ -270,3 +290,40 @@ async def test_thousand_opens_leak_nothing(tmp_path: Path) -> None:
             assert links.is_simulated
             await links.close()
     assert identity.model == "keyboard reader"
+
+
+@pytest.mark.parametrize("hand", [TypingMode.AZERTY, TypingMode.QWERTZ])
+async def test_other_layout_is_named_by_specimen(hand: TypingMode, tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", hand, layout="us") as reader:
+        await reader.device.present(SPECIMEN)
+        status = await reader.next_status()
+        assert (status.state, status.cause) == (StateCode.FAULT, Cause.WRONG_FORMAT)
+        assert f'Write layout = "{hand}"' in status.how
+        reader.device.hand = TypingMode.US
+        await reader.device.present(SPECIMEN)
+        assert await reader.next_status() == Status(StateCode.ONLINE)
+
+
+async def test_us_reader_under_other_layout_is_named(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", TypingMode.ISO, layout="azerty") as reader:
+        await reader.device.present(SPECIMEN)
+        assert 'Write layout = "us"' in (await reader.next_status()).how
+
+
+async def test_exchanged_letters_are_misread(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", TypingMode.QWERTZ, layout="us") as reader:
+        await reader.device.present(SPECIMEN)
+        assert "Documents are misread" in (await reader.next_status()).text
+
+
+async def test_right_layout_is_never_suspected(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", TypingMode.US) as reader:
+        for document in itertools.islice(TravellerGenerator(3), 20):
+            await reader.device.present(document)
+        await reader.device.line.send(typed_by_person(PASSWORD, reader.device.clock))
+        for _ in range(20):
+            assert isinstance(await reader.next(), DocumentRead)
+        for _ in PASSWORD:  # a person pauses between two keys
+            assert await reader.next() == BadFrame(KEYSTROKES, b"")
+        await asyncio.sleep(3 * GAP_S)
+        assert reader.output.empty()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.passport.wedge.keyboard import KeyboardMark, KeyboardOutput, KeyEventDecoder
+from drivers.passport.wedge.keymap import KeyLayout
 from simulators.passport.keyboard import (
     CAPS_LOCK,
     LEFT_ALT,
@@ -44,6 +45,9 @@ events = st.builds(
 wires = st.binary(max_size=400) | st.lists(events, max_size=60).map(b"".join)
 
 
+LAYOUTS = (TypingMode.AZERTY, TypingMode.QWERTZ)
+
+
 def read(wire: bytes, keyboard: KeyEventDecoder | None = None) -> list[KeyboardOutput]:
     """Decode the typed text, with adjacent characters joined."""
     output: list[KeyboardOutput] = []
@@ -56,14 +60,28 @@ def read(wire: bytes, keyboard: KeyEventDecoder | None = None) -> list[KeyboardO
 
 
 def typed(*strokes: Stroke, iso_key: str = "<") -> list[KeyboardOutput]:
-    return read(events_of(strokes, Clock(0)), KeyEventDecoder(GAP_S, iso_key))  # type: ignore[arg-type]
+    return read(events_of(strokes, Clock(0)), KeyEventDecoder(GAP_S, KeyLayout("us", iso_key)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("hand", TypingMode)
+@pytest.mark.parametrize("hand", [hand for hand in TypingMode if hand not in LAYOUTS])
 @EXAMPLES
 @given(text=st.text(PRINTABLE, min_size=1))
 def test_typed_text_round_trip(hand: TypingMode, text: str) -> None:
     assert typed(*strokes_of(text, hand)) == [text]
+
+
+@pytest.mark.parametrize("hand", LAYOUTS)
+def test_zone_is_typed_by_other_layouts(hand: TypingMode) -> None:
+    text = "ABCDEFGHIJKLMNOPQRSTUVWXYZ<0123456789"
+    keyboard = KeyEventDecoder(GAP_S, KeyLayout(hand.value))  # type: ignore[arg-type]
+    assert read(events_of(strokes_of(text, hand), Clock(0)), keyboard) == [text]
+    by_us = "".join(map(str, typed(*strokes_of(text, hand))))
+    assert by_us != text
+
+
+def test_french_caps_lock_shifts_digits() -> None:
+    strokes = [*press(58), *press(16), *press(2), *press(11)]
+    assert read(events_of(strokes, Clock(0)), KeyEventDecoder(GAP_S, KeyLayout("azerty"))) == ["A10"]
 
 
 @EXAMPLES

@@ -24,9 +24,9 @@ from drivers.camera.onvif.driver import OnvifCamera
 from drivers.camera.preview import downscale_jpeg
 from drivers.camera.snapshot import HttpSnapshotCamera
 from drivers.links.factory import LinkFactory
+from drivers.links.http.auth import AuthenticationError, Authenticator, parse_challenges
 from drivers.links.http.listener import PushedRequest
 from drivers.links.link import LinkError
-from drivers.links.rtsp.auth import AuthenticationError, Authenticator, parse_challenges
 from drivers.links.rtsp.messages import InterleavedPacket, Response, RtspItem, RtspParser, RtspSyntaxError
 from drivers.links.rtsp.packets import H264Depacketiser, H265Depacketiser
 from drivers.links.rtsp.sdp import NoVideoError, parse_session
@@ -80,7 +80,7 @@ def rtsp(data: bytes) -> None:
             case Response():
                 challenges = parse_challenges(item.header_values("www-authenticate"))
                 with contextlib.suppress(AuthenticationError):
-                    user = Authenticator("user", "password", is_encrypted=False)
+                    user = Authenticator("user", "password", allows_basic=False)
                     user.take(challenges)
                     user.header("PLAY", "rtsp://localhost/")
                 with contextlib.suppress(NoVideoError):

@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 from support.console.consoles import PASSWORD, console_of, empty_outbox
 from support.console.fake_daemon import FakeDaemon
+from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
 from gateway.api.operations import RpcError, UserRole
@@ -19,6 +20,7 @@ from gateway.audit.hash_chain import AUDIT_FILE
 from gateway.cli import app
 from gateway.console.auth.users import read
 from gateway.console.web.server import serve
+from gateway.diagnostics.usb_port import UsbPort
 
 Borderpost = Callable[..., Coroutine[Any, Any, Result]]
 READER = "lane-1/reader"
@@ -88,6 +90,31 @@ async def test_device_shows_all_facts(borderpost: Borderpost, post: Path) -> Non
     assert unknown.exit_code == os.EX_USAGE
     assert "There is no lane-9/reader" in unknown.stderr
     assert (await borderpost("device", "lane-2/reader")).exit_code == 1
+
+
+async def test_replug_is_recorded_before_it_happens(
+    borderpost: Borderpost, post: Path, daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.write_text(
+        '[gateway]\nsite = "uto-test"\nname = "gw-1"\nprofile = "test"\nstate_dir = "state"\n'
+        '[broker]\nhost = "127.0.0.1"\n[device."lane-1/reader"]\ndriver = "mrz-serial"\n'
+        'port = "usb:0DB5:0137"\nframing = "rte"\n'
+    )
+    host = StagedHost(tmp_path / "host")
+    host.plug("1-2", "0db5:0137", 4, product="OCR315e")
+    switch = host.write("sys/bus/usb/devices/1-0:1.0/usb1-port2/disable", "untouched")
+    monkeypatch.setattr("gateway.cli.replug.HostView", lambda: host.host_view)
+    monkeypatch.setattr(UsbPort.cycle, "__defaults__", (0.0, 1.0))
+    daemon.refuses = RpcError("conflict", "The disk is full.", "Free it.")
+    assert (await borderpost("replug", READER)).exit_code == os.EX_TEMPFAIL
+    assert switch.read_text() == "untouched\n"
+    daemon.refuses = None
+    done = await borderpost("replug", READER, "--reason", "no answer")
+    assert done.exit_code == 0, done.output
+    assert "OCR315e at 1-2 is back" in done.stdout
+    assert switch.read_text() == "0"
+    position, operation, _ = daemon.operations[-1]
+    assert (position, operation.operation, operation.reason) == (READER, "replug", "no answer")
 
 
 async def test_operations_are_confirmed(borderpost: Borderpost, daemon: FakeDaemon) -> None:

@@ -60,6 +60,7 @@ def test_udev_rules_outlive_power_cut(
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr("gateway.cli.udev.POST_RULES_FILE", tmp_path / "rules.d/61-post.rules")
+    monkeypatch.setattr("gateway.cli.udev.LATE_RULES_FILE", tmp_path / "rules.d/95-post.rules")
     borderpost("udev", "--install", tmp_path / "post.toml")
 
     assert "borderpost/lane-1/reader" in (tmp_path / "rules.d/61-post.rules").read_text()

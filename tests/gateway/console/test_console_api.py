@@ -76,6 +76,7 @@ async def test_post_and_devices(root: httpx.AsyncClient) -> None:
 async def test_operations_reach_daemon_with_actor(root: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     for place, body in (
         ("restart", None),
+        ("replug", {"reason": "no answer"}),
         ("maintenance", {"on": True, "minutes": 10, "reason": "cleaning"}),
         ("accept", {"serial_number": "B7"}),
         ("counters/reset", None),
@@ -84,7 +85,7 @@ async def test_operations_reach_daemon_with_actor(root: httpx.AsyncClient, daemo
         answer = await root.post(f"{READER}/{place}", json=body)
         assert answer.status_code == 204, answer.text
     assert [order.operation for _, order, _ in daemon.operations] == [
-        "restart", "maintenance", "accept", "reset_counters", "revoke_claim",
+        "restart", "replug", "maintenance", "accept", "reset_counters", "revoke_claim",
     ]  # fmt: skip
     assert {(position, who.role, who.channel) for position, _, who in daemon.operations} == {
         ("lane-1/reader", UserRole.SUPERVISOR, "socket")

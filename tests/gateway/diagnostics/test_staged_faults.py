@@ -44,7 +44,7 @@ STAGED = {
         "sudo borderpost udev --install",
     ),
     "held/reader": ("port_held", "ModemManager (pid ", "sudo systemctl mask --now ModemManager"),
-    "rate/reader": ("baud_rate_mismatch", "none was valid: this is typical of a wrong baud rate", "115200"),
+    "rate/reader": ("wrong_format", 'fit neither framing = "accessis" nor another known format', "115200"),
     "dirty/reader": ("sensor_dirty", "5 of 12 reads failed: the glass is probably dirty", "soft, dry cloth"),
     "dirty/finger": (
         "sensor_dirty",

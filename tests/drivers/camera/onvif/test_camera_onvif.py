@@ -188,6 +188,17 @@ async def test_wrong_clock_is_reported(ahead_s: float) -> None:
             await captured(opened)
 
 
+@pytest.mark.parametrize("zone_h", [3, -5])
+async def test_local_time_as_utc_is_named(zone_h: int) -> None:
+    async with camera() as simulated:
+        await inject_fault(simulated, "wrong-clock", ahead_s=zone_h * 3600)
+        async with open_driver(simulated) as opened:
+            status = await opened.next(Status)
+            assert status.cause is Cause.CLOCK_WRONG
+            assert f"{zone_h:+03}:00 off, which is a time zone" in status.text
+            assert "NTP does not correct it" in status.how
+
+
 async def test_clock_set_later_is_reported() -> None:
     async with camera() as simulated, open_driver(simulated) as opened:
         await until(lambda: simulated.events.points)

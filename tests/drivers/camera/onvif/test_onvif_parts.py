@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers.camera.onvif.addresses import AddressTranslator, ServiceAddress
-from drivers.camera.onvif.clock import CameraClock, parse_device_time, parse_timestamp
+from drivers.camera.onvif.clock import CameraClock, parse_device_time, parse_timestamp, zone_offset
 from drivers.camera.onvif.discovery import DiscoveryTarget, parse_probe_matches, reachable_address
 from drivers.camera.onvif.settings import OnvifSettings
 from drivers.camera.onvif.soap import (
@@ -218,3 +218,23 @@ def test_default_and_stated_device_service() -> None:
         OnvifSettings(url="http://127.0.0.1/x").http_settings("http://127.0.0.1/x").url
         == "http://127.0.0.1/x"
     )
+
+
+@pytest.mark.parametrize(
+    ("off_s", "zone"),
+    [
+        (10_800.4, "+03:00"),
+        (-18_030.0, "-05:00"),
+        (20_700.0, "+05:45"),
+        (50_400.0, "+14:00"),
+        (0.4, None),
+        (59.0, None),
+        (900.0, None),
+        (7_800.0, None),
+        (10_920.0, None),
+        (60_000.0, None),
+        (-900_000_000.0, None),
+    ],
+)
+def test_offset_of_time_zone(off_s: float, zone: str | None) -> None:
+    assert zone_offset(off_s) == zone

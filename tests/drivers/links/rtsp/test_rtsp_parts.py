@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from drivers.links.rtsp.auth import AuthenticationError, Authenticator, parse_challenges
+from drivers.links.http.auth import AuthenticationError, Authenticator, parse_challenges
 from drivers.links.rtsp.client import _granted_channel, _resolve, _session
 from drivers.links.rtsp.messages import (
     InterleavedPacket,
@@ -40,7 +40,7 @@ MUFASA = {
 
 def mufasa(*challenges: str) -> str:
     """Return the answer of the RFC's user."""
-    user = Authenticator("Mufasa", "Circle of Life", is_encrypted=False)
+    user = Authenticator("Mufasa", "Circle of Life", allows_basic=False)
     user.take(parse_challenges(challenges))
     return user.header("GET", URI, CNONCE) or ""
 
@@ -54,7 +54,7 @@ def test_digest_equals_rfc_7616(algorithm: str) -> None:
 
 
 def test_digest_equals_rfc_2617() -> None:
-    user = Authenticator("Mufasa", "Circle Of Life", is_encrypted=False)
+    user = Authenticator("Mufasa", "Circle Of Life", allows_basic=False)
     nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093"
     user.take(parse_challenges([f'Digest realm="testrealm@host.com", qop="auth", nonce="{nonce}"']))
     assert 'response="6629fae49393a05397450978507c4ef1"' in (user.header("GET", URI, "0a4f113b") or "")
@@ -86,7 +86,7 @@ def test_unusable_challenge_is_refused(challenge: str) -> None:
 
 
 def test_names_with_quotes_are_escaped() -> None:
-    user = Authenticator('a"b\\', "p", is_encrypted=False)
+    user = Authenticator('a"b\\', "p", allows_basic=False)
     user.take(parse_challenges([r'Digest realm="say \"x\"", nonce="n"']))
     assert r'username="a\"b\\", realm="say \"x\"", nonce="n"' in (user.header("PLAY", "u") or "")
 

@@ -11,7 +11,9 @@ from drivers.driver import Identity
 from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing, frames
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink
+from drivers.passport.serial_format.format_check import FormatVerdict, format_status
 
+CONFIGURED = 'framing = "elyctis"'
 INQUIRE, ONE_LINE, CONTINUOUS, FIRMWARE, SERIAL_NUMBER, PRODUCT = b"I", b"L", b"C", b"V", b"R", b"T"
 FLUSH = b"\x00"
 FLUSH_S = 0.5
@@ -32,11 +34,13 @@ async def initialise(link: SerialLink, framing: Framing, gap_s: float) -> Identi
     """
     await link.write(FLUSH)
     try:
-        async with asyncio.timeout(FLUSH_S):
-            while True:
-                await link.read()
+        async with asyncio.timeout(FLUSH_S), contextlib.aclosing(frames(link, framing, gap_s)) as unread:
+            async for frame in unread:
+                _refuse_other_format(frame)
     except TimeoutError:
         pass
+    for frame in framing.on_silence():
+        _refuse_other_format(frame)
     product = await _answer(link, framing, gap_s, PRODUCT)
     serial_number = await _answer(link, framing, gap_s, SERIAL_NUMBER)
     firmware = await _answer(link, framing, gap_s, FIRMWARE)
@@ -52,6 +56,7 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
     try:
         async with asyncio.timeout(ANSWER_S), contextlib.aclosing(frames(link, framing, gap_s)) as answers:
             async for frame in answers:
+                _refuse_other_format(frame)
                 match frame:
                     case CompleteFrame(payload, _) if payload[:1] == command:
                         return payload[1:].decode("ascii", "replace").strip()
@@ -63,6 +68,13 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
         Action.CONFIGURE,
         "Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200.",
     )
+
+
+def _refuse_other_format(frame: Frame) -> None:
+    """Raise LinkError if a reader of another format has sent a document, because it will not respond."""
+    if isinstance(frame, FormatVerdict) and frame.is_suspected and frame.fault:
+        status = format_status(frame, CONFIGURED)
+        raise LinkError(Cause.WRONG_FORMAT, status.text, status.action, status.how)
 
 
 async def rearm(link: SerialLink) -> None:

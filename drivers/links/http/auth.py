@@ -1,4 +1,7 @@
-"""Authentication of requests: Digest (RFC 7616, RFC 2069), and Basic (RFC 7617) over TLS only."""
+"""Authentication of HTTP and RTSP requests by challenge: Digest (RFC 7616, RFC 2069), and Basic (RFC 7617).
+
+Basic is answered only where the caller allows it: over TLS, on this machine, or by a setting.
+"""
 
 import base64
 import hashlib
@@ -61,12 +64,16 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
 
 
 class Authenticator:
-    """Credentials of one camera, and the challenge that requests answer at present."""
+    """Credentials of one camera, and the challenge that requests answer at present.
 
-    def __init__(self, username: str, password: str, *, is_encrypted: bool) -> None:
+    `allows_basic`: the password may be sent as it is, because the connection is encrypted or a setting says
+    so.
+    """
+
+    def __init__(self, username: str, password: str, *, allows_basic: bool) -> None:
         self._username = username
         self._password = password
-        self._is_encrypted = is_encrypted
+        self._allows_basic = allows_basic
         self._challenge: Challenge | None = None
         self._count = 0
         """Number of requests that answered the present challenge."""
@@ -76,9 +83,14 @@ class Authenticator:
         usable = sorted((one for one in challenges if one.rank >= 0), key=lambda one: one.rank)
         if not usable:
             raise AuthenticationError("requires an unsupported kind of authentication")
-        if usable[0].scheme == "basic" and not self._is_encrypted:
+        if usable[0].scheme == "basic" and not self._allows_basic:
             raise AuthenticationError("requires the password unencrypted (Basic), which is refused")
         self._challenge, self._count = usable[0], 0
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """Challenge that requests answer at present; None before the first."""
+        return self._challenge
 
     @property
     def has_answered(self) -> bool:

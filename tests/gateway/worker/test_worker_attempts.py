@@ -1,0 +1,146 @@
+"""Attempts to open a device in virtual time: refused passwords, and causes that explain more."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from fuzz.virtual_clock import VirtualClockLoop
+
+from drivers.driver import Driver, Family, Identity
+from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
+from drivers.links.settings import Settings
+from drivers.observation import Observation
+from gateway.ipc.frames import FrameType
+from gateway.worker import worker as worker_module
+from gateway.worker.spec import WorkerSpec
+from gateway.worker.worker import REFUSED_WITHIN_S, DeviceWorker
+
+SPEC = WorkerSpec(
+    site="uto-test",
+    gateway="gw-1",
+    position="lane-1/camera",
+    driver="scripted",
+    settings={},
+    is_production=False,
+    heartbeat_interval_s=60,
+    open_timeout_s=15,
+    backoff_first_s=0.5,
+    backoff_max_s=30,
+)
+
+
+class Connection:
+    """The daemon's end: keeps reported states."""
+
+    is_writable = True
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, Any]] = []
+
+    def send(self, kind: FrameType, head: dict[str, Any] | None = None, _body: bytes = b"") -> None:
+        if kind is FrameType.STATE:
+            assert head is not None
+            self.states.append(head)
+
+
+class Jail:
+    def is_outdated(self) -> bool:
+        return False
+
+
+def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[float], list[dict[str, Any]]]:
+    """Run a worker for virtual hours; return the times of its attempts, in seconds, and its states.
+
+    `attempt` is called with the number of each attempt, from 0: it raises, or returns the time of being open.
+    """
+    times: list[float] = []
+    connection = Connection()
+
+    class Scripted(Driver[Settings]):
+        family = Family.CAMERA
+        settings_model = Settings
+        observation_types = ()
+
+        async def open(self) -> Identity:
+            times.append(asyncio.get_running_loop().time())
+            self.open_s = attempt(len(times) - 1)
+            return Identity(model="camera")
+
+        async def watch(self) -> AsyncIterator[Observation]:
+            await asyncio.sleep(self.open_s)
+            raise refusal()
+            yield
+
+    with pytest.MonkeyPatch.context() as patch, asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
+        patch.setattr(worker_module, "load_driver", lambda _: Scripted)
+
+        async def run() -> None:
+            worker = DeviceWorker(SPEC, Settings(), Jail(), connection)  # type: ignore[arg-type]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(hours * 3600):
+                    await worker.run()
+
+        runner.run(run())
+    return [at - times[0] for at in times], connection.states
+
+
+def refusal(retry_when: Any = None) -> LinkError:
+    return CredentialsRefusedError(
+        Cause.NO_PERMISSION, "It refuses these credentials.", Action.CONFIGURE, "Correct them.", retry_when
+    )
+
+
+def most_in_an_hour(times: list[float]) -> int:
+    return max(sum(0 <= other - at < REFUSED_WITHIN_S for other in times) for at in times)
+
+
+def test_refused_password_is_tried_three_times_an_hour() -> None:
+    def refuse(_number: int) -> None:
+        raise refusal()
+
+    times, states = attempts_within(3.5, refuse)
+    assert most_in_an_hour(times) == 3
+    assert len(times) > 9, "and again each hour"
+    assert "three times an hour" in states[-1]["how"]
+
+
+def test_device_that_restarts_again_and_again_counts_too() -> None:
+    async def restarted() -> None:
+        await asyncio.sleep(0.1)
+
+    def refuse(_number: int) -> None:
+        raise refusal(restarted)
+
+    times, _ = attempts_within(2, refuse)
+    assert most_in_an_hour(times) == 3
+
+
+def test_refusals_after_opening_count_too() -> None:
+    times, _ = attempts_within(2, lambda _: 5.0)
+    assert most_in_an_hour(times) == 3
+
+
+def test_password_that_works_again_is_not_held_back() -> None:
+    times, _ = attempts_within(1, lambda _: 600.0)
+    assert len(times) == 6
+
+
+def test_other_failures_are_tried_as_before() -> None:
+    def fail(_number: int) -> None:
+        raise LinkError(Cause.NO_PERMISSION, "It may not be opened.", Action.CONFIGURE)
+
+    times, _ = attempts_within(1, fail)
+    assert len(times) > 100
+
+
+def test_other_format_explains_later_silence() -> None:
+    def fail(number: int) -> None:
+        cause = Cause.WRONG_FORMAT if number == 3 else Cause.NO_RESPONSE
+        raise LinkError(cause, "It fails.", Action.CONFIGURE)
+
+    times, states = attempts_within(0.1, fail)
+    assert len(times) > 10
+    assert [state["cause"] for state in states] == [Cause.NO_RESPONSE, Cause.WRONG_FORMAT]
+    assert states[-1]["state"] == "fault"
