@@ -67,6 +67,9 @@ class InspectionResultBuilder:
             face=Attachment.from_bytes(FACE_ROLE, face.media_type, face.content) if face else None,
             checks=tuple(self._checks(zone, lines)),
             commands=commands,
+            attempts=evidence.attempts,
+            read_bytes=evidence.length.longest if evidence.length else None,
+            read_limit=evidence.length.limit if evidence.length else None,
             duration_ms=duration_ms,
         )
 

@@ -4,13 +4,17 @@
 """
 
 import asyncio
+import contextlib
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.devices.chip_counter import SLOT as SLOT_NAME
 from support.devices.chip_counter import ChipCounter, counter_in
+from support.patience import PATIENCE_S
 
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
@@ -31,6 +35,7 @@ from simulators.travellers import TravellerGenerator
 UTOPIA = IssuingState.create()
 TRAVELLERS = TravellerGenerator(20261124)
 TIMES = int(os.environ.get("BORDERPOST_CARDS", "6"))
+OTHER_PROGRAM = Path(__file__).with_name("other_program.py")
 QUICK = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), details=False)
 
 
@@ -76,6 +81,63 @@ async def test_removal_aborts_and_next_read_is_clean(post: ChipCounter) -> None:
         await post.until(DocumentRemoved)
     read = await post.present(document, Chip.issue(document, UTOPIA, QUICK))
     assert read.overall_outcome is Outcome.SUCCESSFUL
+
+
+async def test_lost_field_is_opened_again(post: ChipCounter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    commands = (await post.present(document, Chip.issue(document, UTOPIA, QUICK))).chip.commands
+    await post.remove_chip()
+    for at in range(1, commands + 1) if TIMES > 100 else (11, 30):
+        chip = Chip.issue(document, UTOPIA, QUICK, [fault.FieldLoss(at=at)])
+        read = await post.present(document, chip)
+        assert read.end_reason is TransactionEnd.COMPLETE, at
+        assert Outcome.ABORTED not in {made.outcome for made in read.checks}, at
+        assert read.chip.attempts == 2
+        assert read.chip.data_groups_read == read.chip.data_groups_listed
+        await post.remove_chip()
+
+
+@contextlib.asynccontextmanager
+async def other_program(kind: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, OTHER_PROGRAM, kind, SLOT_NAME),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert program.stdin
+    assert program.stdout
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await program.stdout.readline() == b"begun\n"
+        yield program
+    finally:
+        program.stdin.close()
+        async with asyncio.timeout(PATIENCE_S):
+            await program.communicate()
+
+
+async def test_other_program_does_not_break_session(post: ChipCounter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    await post.place_chip(Chip.issue(document, UTOPIA, QUICK))
+    async with other_program("meddle"):
+        read = await post.present(document, None)
+        assert read.chip.attempts == 1
+        assert Outcome.ABORTED not in {made.outcome for made in read.checks}
+        assert read.chip.data_groups_read == read.chip.data_groups_listed
+    await post.remove_chip()
+
+
+async def test_program_that_holds_the_slot_is_named(post: ChipCounter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    await post.place_chip(Chip.issue(document, UTOPIA, QUICK))
+    async with other_program("hold") as program:
+        read = await post.present(document, None)
+        (check,) = [made for made in read.checks if made.id == "chip.access"]
+        assert (check.outcome, check.reason) == (Outcome.ABORTED, "port_held")
+        assert f"(pid {program.pid}) keeps the chip reader for itself" in check.text
+    read = await post.present(document, None)
+    assert read.chip.data_groups_read == read.chip.data_groups_listed
+    await post.remove_chip()
 
 
 async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
