@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from simulators.passport.chip.chip import Chip
-from simulators.passport.chip.faults import CardRemovedError, FieldLostError
+from simulators.passport.chip.faults import CardRemovedError, FieldLostError, ReplyLostError
 from simulators.usb.device import EndpointDescription, Setup, Stall, UsbDevice, UsbDeviceDescription
 
 VENDOR_ID, PRODUCT_ID = 0x076B, 0x5022
@@ -53,7 +53,7 @@ class Slot(IntEnum):
 
 
 _FAILED = 0x40
-_COMMAND_NOT_SUPPORTED, _OVERRUN, _MUTE = 0x00, 0xFC, 0xFE
+_COMMAND_NOT_SUPPORTED, _OVERRUN, _PARITY_ERROR, _MUTE = 0x00, 0xFC, 0xFD, 0xFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,8 @@ class CcidReader(UsbDevice):
             return
         try:
             answer = self._powered.answer(apdu)
+        except ReplyLostError:
+            self._fail(Answer.DATA_BLOCK, number, _PARITY_ERROR)
         except FieldLostError as lost:
             self._powered = None
             self._returning = self.call_later(lost.for_s, self._return)

@@ -74,13 +74,20 @@ def connect(slot: str, is_abandoned: Callable[[], bool]) -> Connection | None:
     Raises LinkError for the service, with the cause `port_held` when another program has a transaction for
     longer than HELD_S, and CardUnavailable when abandoned meanwhile.
     """
-    attempt = _Attempt(slot)
     deadline = time.monotonic() + HELD_S
+
+    def wait_for(ended: Callable[[float], bool], give_up: Callable[[], bool]) -> None:
+        while not ended(_LOOK_S):
+            abandoned = is_abandoned()
+            if (abandoned or time.monotonic() >= deadline) and give_up():
+                raise CardUnavailable if abandoned else slot_held_error()
+
+    # One attempt at most is left behind, however many documents come: pcscd has a thread for each.
+    if (earlier := _left.get(slot)) is not None:
+        wait_for(earlier.has_ended.wait, lambda: True)
+    attempt = _Attempt(slot)
     threading.Thread(target=attempt.run, name="pcsc-connect", daemon=True).start()
-    while not attempt.is_over.wait(_LOOK_S):
-        abandoned = is_abandoned()
-        if (abandoned or time.monotonic() >= deadline) and attempt.leave():
-            raise CardUnavailable if abandoned else slot_held_error()
+    wait_for(attempt.is_over.wait, attempt.leave)
     return attempt.result()
 
 
@@ -94,9 +101,17 @@ class _Attempt:
         self._code = 0
         self._connection: Connection | None = None
         self.is_over = threading.Event()
+        """Set when the result is there, unless the attempt was left."""
+        self.has_ended = threading.Event()
 
     def run(self) -> None:
         """Connect, as long as it takes."""
+        try:
+            self._run()
+        finally:
+            self.has_ended.set()
+
+    def _run(self) -> None:
         code, connection = _connected(self._slot)
         while code == scard.SCARD_E_SHARING_VIOLATION and not self._is_left:
             time.sleep(_LOOK_S)  # another program has the slot exclusively, perhaps for a moment
@@ -113,13 +128,19 @@ class _Attempt:
         """Leave the attempt to itself; return false when it is over."""
         with self._lock:
             self._is_left = not self.is_over.is_set()
-            return self._is_left
+        if self._is_left:
+            _left[self._slot] = self
+        return self._is_left
 
     def result(self) -> Connection | None:
         """Return the connection, or None; raises LinkError."""
         if self._connection is None and self._code not in card_errors():
             raise service_error(self._code)
         return self._connection
+
+
+_left: dict[str, _Attempt] = {}
+"""Last attempt that was left behind, by slot."""
 
 
 def _connected(slot: str) -> tuple[int, Connection | None]:

@@ -19,7 +19,9 @@ from simulators.passport.chip.faults import (
     FieldLostError,
     IssuingFault,
     LimitedReads,
+    LostReply,
     RepeatedFieldLoss,
+    ReplyLostError,
     SecureMessagingError,
     SessionFault,
     SlowField,
@@ -148,6 +150,8 @@ class Chip:
         due = [fault for fault in self._pending if fault.at == self.commands]
         self._pending = [fault for fault in self._pending if fault not in due]
         reply = self._reply(apdu, due)
+        if any(isinstance(fault, LostReply) for fault in due):
+            raise ReplyLostError
         for fault in due:
             reply = _damaged(reply, fault)
         return Answer(reply, self._field.airtime_s(apdu, reply) if self._field else 0.0)

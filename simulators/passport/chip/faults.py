@@ -21,6 +21,13 @@ class FieldLostError(CardRemovedError):
         self.for_s = for_s
 
 
+class ReplyLostError(FieldLostError):
+    """The reply did not arrive; the chip has its power, and its session goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
 class ChipFault(BaseModel):
     """A fault of a chip."""
 
@@ -115,6 +122,12 @@ class FieldLoss(SessionFault):
     for_s: float = Field(0.0, ge=0, description="Time until the chip is found again, in seconds.")
 
 
+class LostReply(SessionFault):
+    """The command is executed and its reply lost, as after errors of the air interface. Power is not lost."""
+
+    fault: Literal["lost-reply"] = "lost-reply"
+
+
 class RepeatedFieldLoss(ChipFault):
     """The chip loses its power in every session, in each one `step` commands later than in the one before."""
 
@@ -201,6 +214,7 @@ AnyChipFault = Annotated[
     | ClonedChip
     | CardRemoval
     | FieldLoss
+    | LostReply
     | RepeatedFieldLoss
     | LimitedReads
     | SecureMessagingError

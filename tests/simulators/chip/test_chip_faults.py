@@ -35,8 +35,10 @@ from simulators.passport.chip.faults import (
     ForeignState,
     IssuingFault,
     LimitedReads,
+    LostReply,
     MrzUnlikePrint,
     RepeatedFieldLoss,
+    ReplyLostError,
     SecureMessagingError,
     SlowField,
     WrongKey,
@@ -167,6 +169,13 @@ class TestDuringASession:
         assert (chip.present, chip.field_losses, chip.commands) == (True, 1, 0)
         read_out(chip)
 
+    def test_lost_reply_is_of_an_executed_command(self, utopia: IssuingState) -> None:
+        chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.OPEN), [LostReply(at=1)])
+        with pytest.raises(ReplyLostError):
+            chip.transmit(bytes.fromhex("00A4040C07A0000002471001"))
+        assert chip.transmit(bytes.fromhex("00A4020C020101")).hex() == "9000"
+        assert (chip.commands, chip.field_losses) == (2, 0)
+
     def test_repeated_loss_comes_later_each_time(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [RepeatedFieldLoss(first=2, step=3)])
         lost = []
@@ -260,7 +269,7 @@ class TestNames:
         assert isinstance(chip_fault_of(name, at), kind)  # type: ignore[arg-type]
 
     def test_number_of_faults(self) -> None:
-        assert len(NAMED) == 19
+        assert len(NAMED) == 20
         assert sum(issubclass(kind, IssuingFault) for kind in NAMED.values()) == 10  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(("name", "arguments"), [

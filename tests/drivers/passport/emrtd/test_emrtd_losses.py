@@ -143,6 +143,14 @@ def test_loss_at_each_command_costs_one_attempt(profile: Profile) -> None:
     check_loss_at(profile, range(1, commands_of(profile) + 1))
 
 
+@pytest.mark.parametrize("at", [2, 9, 12, 30])
+def test_lost_reply_costs_one_attempt(at: int) -> None:
+    for profile in (BAC, LONG):
+        result = Reader(issued(profile, fault.LostReply(at=at))).read()
+        assert unlike_good(result) == {}
+        assert result.attempts == (2 if at < commands_of(profile) else 1)
+
+
 def test_loss_at_every_command_in_turn_is_read_whole() -> None:
     chip = issued(BAC, fault.RepeatedFieldLoss(first=1, step=1))
     progress, result = Reader(chip).run()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.devices.ccid_service import CCID_SLOT, CcidService
+from support.devices.other_pcsc_program import other_program
 
 from drivers.links.factory import LinkFactory
 from drivers.observation import Outcome
@@ -31,16 +32,16 @@ class Counter:
     """The service, its reader, and the driver of chips."""
 
     def __init__(self, service: CcidService, chips: ChipReader) -> None:
-        self.service, self.reader, self._chips = service, service.reader, chips
+        self.service, self.reader, self.chips = service, service.reader, chips
 
     async def place(self, *chips: Chip) -> None:
         """Put documents on the reader, once the service has noticed that those before are gone."""
         self.reader.clear()
-        await self._chips.wait_until_removed()
+        await self.chips.wait_until_removed()
         self.reader.place(*chips)
 
     async def read(self) -> ChipResult:
-        *_, result = [step async for step in self._chips.read(parse_mrz(TRAVELLER.lines))]
+        *_, result = [step async for step in self.chips.read(parse_mrz(TRAVELLER.lines))]
         assert isinstance(result, ChipResult)
         return result
 
@@ -51,7 +52,14 @@ async def counter(folder: Path, model: ReaderModel | None = None) -> AsyncIterat
     (folder / "csca.crl").write_bytes(UTOPIA.crl())
     reader = CcidReader(model or ReaderModel())
     async with CcidService(folder, reader) as service:
-        settings = ChipSettings(reader=CCID_SLOT, trust=(folder / "csca.cer", folder / "csca.crl"))
+        settings = ChipSettings(
+            reader=CCID_SLOT,
+            trust=(folder / "csca.cer", folder / "csca.crl"),
+            # Nothing here is about time, and the machine may be busy.
+            card_timeout_s=60,
+            retry_budget_s=120,
+            return_timeout_s=30,
+        )
         chips = await open_chip_reader(settings, LinkFactory())
         assert chips is not None
         yield Counter(service, chips)
@@ -103,6 +111,38 @@ async def test_lost_field_costs_one_attempt(tmp_path: Path, for_s: float) -> Non
             assert is_whole(result), at
             assert result.attempts == 2, at
             print(f"lost at {at} for {for_s} s: {result.duration_ms:.0f} ms")
+
+
+@pytest.mark.skipif(not EVERY, reason="takes half a minute")
+async def test_loss_at_every_command_in_turn_is_one_presentation(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        chip = issued(QUICK, fault.RepeatedFieldLoss(first=1, step=1))
+        await fixture.place(chip)
+        result = await fixture.read()
+        assert is_whole(result)
+        assert result.attempts == chip.field_losses + 1 > 15
+        print(f"{result.attempts} attempts, {result.commands} commands, {result.duration_ms:.0f} ms")
+
+
+async def test_lost_reply_costs_one_attempt(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        for at in (11, 30):
+            await fixture.place(issued(QUICK, fault.LostReply(at=at)))
+            result = await fixture.read()
+            assert is_whole(result)
+            assert result.attempts == 2
+
+
+async def test_cancelled_session_ends_its_transaction(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        await fixture.place(issued(QUICK))
+        steps = fixture.chips.read(parse_mrz(TRAVELLER.lines))
+        await anext(steps)
+        assert fixture.chips.cancel()
+        *_, result = [step async for step in steps]
+        assert "card_removed" in {check.reason for check in result.checks}
+        async with other_program("hold", f"{CCID_SLOT} 00 00"):
+            pass
 
 
 async def test_document_below_another_is_read(tmp_path: Path) -> None:

@@ -27,16 +27,28 @@ def test_chips_through_real_pcscd(tmp_path: Path) -> None:
     assert "9 passed" in done.stdout
 
 
+def check_libccid(folder: Path, cards: str, passed: int) -> None:
+    done = in_namespace(
+        folder,
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-rP"),
+        *("--basetemp", folder / "inside", "--timeout", "800", "-x", CCID),
+        timeout_s=850,
+        BORDERPOST_CARDS=cards,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert f"{passed} passed" in done.stdout
+    print(done.stdout)  # times
+
+
 @pytest.mark.skipif(NO_CCID is not None, reason=str(NO_CCID))
 @pytest.mark.timeout(900)
 @pytest.mark.long(25)
 def test_chips_through_real_libccid(tmp_path: Path) -> None:
-    done = in_namespace(
-        tmp_path,
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"),
-        *("--basetemp", tmp_path / "inside", "--timeout", "800", "-x", CCID),
-        timeout_s=850,
-        BORDERPOST_CARDS=os.environ.get("BORDERPOST_CARDS", "6"),
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert "7 passed" in done.stdout
+    check_libccid(tmp_path, "6", 9)
+
+
+@pytest.mark.skipif(NO_CCID is not None, reason=str(NO_CCID))
+@pytest.mark.timeout(900)
+@pytest.mark.thorough
+def test_loss_at_every_command_through_real_libccid(tmp_path: Path) -> None:
+    check_libccid(tmp_path, "200", 10)

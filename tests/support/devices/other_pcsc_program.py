@@ -1,12 +1,18 @@
 """Another program at the smart card service: `meddle` sends commands, `hold` keeps a transaction.
 
-Prints a line when it has begun, and ends with its standard input.
+Run as a program, it prints a line when it has begun, and ends with its standard input.
 """
 
+import asyncio
+import contextlib
+import os
 import sys
 import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 from smartcard import scard
+from support.patience import PATIENCE_S
 
 SELECT_MASTER_FILE = list(bytes.fromhex("00A4000C023F00"))
 
@@ -36,4 +42,26 @@ def main(kind: str, slot: str) -> None:
     scard.SCardReleaseContext(context)
 
 
-main(*sys.argv[1:])
+@contextlib.asynccontextmanager
+async def other_program(kind: str, slot: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run it beside the test."""
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, kind, slot),
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert program.stdin
+    assert program.stdout
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await program.stdout.readline() == b"begun\n"
+        yield program
+    finally:
+        program.stdin.close()
+        async with asyncio.timeout(PATIENCE_S):
+            await program.communicate()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
