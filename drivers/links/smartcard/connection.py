@@ -17,10 +17,13 @@ from drivers.links.smartcard.errors import (
     scard,
     service_error,
     slot_held_error,
+    slow_service_error,
 )
 
 HELD_S = 3.0
 """Time that another program may take for its transaction, in seconds."""
+SLOW_S = 15.0
+"""Time that the service may take to power a card up when no other program uses the slot, in seconds."""
 _LOOK_S = 0.1
 
 
@@ -68,19 +71,22 @@ class Connection:
             scard.SCardReleaseContext(self._context)
 
 
-def connect(slot: str, is_abandoned: Callable[[], bool]) -> Connection | None:
+def connect(slot: str, is_abandoned: Callable[[], bool], is_in_use: Callable[[], bool]) -> Connection | None:
     """Connect to the card in a slot and begin a transaction; None when the card has left again.
 
-    Raises LinkError for the service, with the cause `port_held` when another program has a transaction for
-    longer than HELD_S, and CardUnavailable when abandoned meanwhile.
+    `is_in_use` returns true while a program is connected to the slot. Raises LinkError for the service, with
+    the cause `port_held` when another program has a transaction for longer than HELD_S, and CardUnavailable
+    when abandoned meanwhile.
     """
-    deadline = time.monotonic() + HELD_S
+    began_s = time.monotonic()
 
     def wait_for(ended: Callable[[float], bool], give_up: Callable[[], bool]) -> None:
         while not ended(_LOOK_S):
+            waited_s = time.monotonic() - began_s
             abandoned = is_abandoned()
-            if (abandoned or time.monotonic() >= deadline) and give_up():
-                raise CardUnavailable if abandoned else slot_held_error()
+            held = waited_s >= HELD_S and is_in_use()
+            if (abandoned or held or waited_s >= SLOW_S) and give_up():
+                raise CardUnavailable if abandoned else slot_held_error() if held else slow_service_error()
 
     # One attempt at most is left behind, however many documents come: pcscd has a thread for each.
     if (earlier := _left.get(slot)) is not None:

@@ -111,6 +111,17 @@ def slot_held_error() -> LinkError:
     )
 
 
+def slow_service_error() -> LinkError:
+    """Return the link error for a service that does not finish the connection to a card."""
+    return LinkError(
+        Cause.NO_RESPONSE,
+        "The smart card service does not respond for this chip reader, so chips cannot be read.",
+        Action.RESTART,
+        "systemctl restart pcscd; if this repeats, unplug the chip reader, wait five seconds, plug it in "
+        "again.",
+    )
+
+
 def no_slot_error(reader_name: str, names: list[str], fitting: list[str]) -> LinkError:
     """Return the link error for a name that fits no slot, or several."""
     there = ", ".join(f'"{name}"' for name in names) or "none"

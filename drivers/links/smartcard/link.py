@@ -142,7 +142,11 @@ class SmartCardLink:
 
     def connect(self, is_abandoned: Callable[[], bool]) -> Connection | None:
         """Connect to the card; None when it has left again. Raises LinkError and CardUnavailable."""
-        return connect(self.name, lambda: self._is_leaving or is_abandoned())
+        return connect(self.name, lambda: self._is_leaving or is_abandoned(), self._is_in_use)
+
+    def _is_in_use(self) -> bool:
+        state = self._state(scard.SCARD_STATE_UNAWARE, 0) or 0
+        return bool(state & (scard.SCARD_STATE_INUSE | scard.SCARD_STATE_EXCLUSIVE))
 
     def _connect_card(self) -> Card | None:
         try:
