@@ -31,7 +31,8 @@ ALL_SEAL_CHECKS = (SEAL_READABLE, SEAL_SIGNATURE, SEAL_CERTIFICATE, SEAL_ISSUING
 
 _CHIP_REASON_TEXTS = {
     "aa_refused": "The chip refuses to sign a challenge although the document states that it can.",
-    "access_denied": "The chip does not accept the key that is printed on the document.",
+    "access_denied": "The chip does not accept the key that is printed on the document, or another document "
+    "lies on the reader.",
     "access_failed": "The chip could not be opened with any protocol that it offers.",
     "access_uncontrolled": "The chip is readable without any key.",
     "algorithm_unsupported": "An algorithm of this document is unknown to the gateway.",
@@ -48,11 +49,13 @@ _CHIP_REASON_TEXTS = {
     "csca_unknown": "The trust store has no certificate of the state that issued the signer's certificate.",
     "dg1_malformed": "The zone in the chip is not encoded as the standard requires.",
     "differs_from_chip": "The printed zone differs from the one in the chip.",
+    "document_changed": "Another document was placed on the reader during the read.",
     "file_malformed": "A file of the chip is not encoded as the standard requires.",
     "file_missing": "The chip lacks a file that the document must have.",
     "file_refused": "The chip refuses to return a file.",
     "hash_wrong": "The data differs from the data that the issuer signed.",
     "key_not_authentic": "The chip's key differs from the key that the issuer signed.",
+    "field_lost": "The chip lost its power again and again while the document lay there.",
     "lists_differ": "The chip's list of data groups differs from the signed one.",
     "long_answer_unsupported": "The chip's answer needs a length that the chip does not state to support.",
     "no_access": "The chip was not opened.",
@@ -65,6 +68,8 @@ _CHIP_REASON_TEXTS = {
     "not_in_document": "This document has no such feature.",
     "not_signed": "The issuer did not sign this data group.",
     "printed_unreadable": "The printed zone was not read completely.",
+    "reader_failed": "The chip reader failed during the read.",
+    "reader_short_only": "The chip needs longer commands than the chip reader can pass on.",
     "revoked": "The signer's certificate has been revoked.",
     "signature_wrong": "The signature is wrong.",
     "signer_unknown": "The signer's certificate is neither in the chip nor in the trust store.",

@@ -5,6 +5,7 @@ ends the transaction of the one before.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,7 +18,7 @@ from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.settings import LinkRights, Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
-from drivers.passport.chip_result import ChipProgress, ChipResult
+from drivers.passport.chip_result import ChipProgress, ChipResult, ReadLimit
 from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.mrz import Mrz
 from drivers.passport.observations import (
@@ -48,6 +49,8 @@ CHIP_OBSERVATION_TYPES: tuple[type[Observation], ...] = (
 )
 """Additional observation types of a zone reader that has a slot for chips."""
 PROGRESS_STEPS_PER_FILE = 4
+_CUT = frozenset({"card_removed", "document_changed"})
+"""Reasons of checks of a document that was removed too early."""
 
 
 class ChipSettings(Settings):
@@ -77,9 +80,26 @@ class ChipSettings(Settings):
         "`undetermined`.",
         examples=["passports"],
     )
+    retry_budget_s: float = Field(
+        15.0,
+        ge=0,
+        le=120,
+        description="Time from the beginning of a chip read within which a chip that was lost is opened "
+        "again, in seconds; 0: never.",
+        examples=[15.0],
+    )
+    return_timeout_s: float = Field(
+        1.5,
+        ge=0,
+        le=30,
+        description="Time within which a lost chip must be back on the slot, in seconds; after it the "
+        "document counts as removed.",
+        examples=[1.5],
+    )
     extended_length: bool = Field(
         True,
-        description="True if the slot passes APDUs of more than 256 bytes. Used when the chip offers it.",
+        description="False if the slot passes short APDUs only and neither states nor shows it. Longer ones "
+        "are used when chip and slot offer them.",
         examples=[True],
     )
 
@@ -99,6 +119,10 @@ class ChipReader:
         self._links = links
         self._trust = trust
         self._card: Card | None = None
+        self._short_only: set[str] = set()
+        """Slots that were found to pass short APDUs only, whatever they state."""
+        self.is_mute = False
+        """True if a document lay there last whose chip did not respond."""
 
     def cancel(self) -> bool:
         """End the running session at its next command; return false when none runs."""
@@ -111,24 +135,35 @@ class ChipReader:
         """Yield progress and the result, or nothing when no chip is placed; raises LinkError."""
         async with self._links.smart_card(self.settings.reader) as slot:
             card = await slot.wait_for_card(self.settings.card_timeout_s)
+            self.is_mute = card is None and slot.is_mute
             if card is None:
                 return
+            extended = (
+                self.settings.extended_length
+                and card.max_apdu_data_bytes != 0
+                and slot.name not in self._short_only
+            )
             self._card = card
             loop = asyncio.get_running_loop()
             steps: asyncio.Queue[ChipProgress | ChipResult | None] = asyncio.Queue()
 
             def session() -> None:
+                failures: list[LinkError] = []
                 try:
-                    for step in self._session(card, printed):
+                    for step in self._session(card, printed, failures, extended=extended):
                         loop.call_soon_threadsafe(steps.put_nowait, step)
                 finally:
                     loop.call_soon_threadsafe(steps.put_nowait, None)
+                if failures:
+                    raise failures[0]
 
             running = asyncio.ensure_future(slot.run_blocking(session))
             try:
                 last: ChipProgress | None = None
                 while (step := await steps.get()) is not None:
                     if isinstance(step, ChipResult):
+                        if extended and step.read_limit is ReadLimit.READER:
+                            self._short_only.add(slot.name)
                         yield await asyncio.to_thread(_with_decoded_face, step)
                     elif _is_notable(last, step):
                         yield step
@@ -146,22 +181,44 @@ class ChipReader:
             while not await slot.wait_until_empty(60):
                 pass
 
-    def _session(self, card: "Card", printed: Mrz | None) -> Iterator[ChipProgress | ChipResult]:
-        from drivers.links.smartcard import CardUnavailable
-        from drivers.passport.emrtd import CardRemoved, ChipSession
+    def _session(
+        self, card: "Card", printed: Mrz | None, failures: list[LinkError], *, extended: bool
+    ) -> Iterator[ChipProgress | ChipResult]:
+        """Yield the session's steps; a failure of the reader ends it and is put into `failures`."""
+        from drivers.links import smartcard
+        from drivers.passport import emrtd
 
         def transmit(command: bytes) -> bytes:
             try:
                 return card.transmit(command)
-            except CardUnavailable:
-                raise CardRemoved from None
+            except smartcard.NotTransacted:
+                raise emrtd.NotTransacted from None
+            except smartcard.CardUnavailable:
+                raise emrtd.CardRemoved from None
+            except LinkError as failure:
+                failures.append(failure)
+                raise emrtd.ReaderFailedError from None
 
-        return ChipSession(
+        ends_s = time.monotonic() + self.settings.retry_budget_s
+
+        def power_up() -> None:
+            if time.monotonic() >= ends_s:
+                raise emrtd.RetriesExhaustedError
+            try:
+                is_back = card.renew(self.settings.return_timeout_s)
+            except LinkError as failure:
+                failures.append(failure)
+                raise emrtd.ReaderFailedError from None
+            if not is_back:
+                raise emrtd.CardRemoved
+
+        return emrtd.ChipSession(
             transmit,
             today=today(),
             printed=printed,
             trust=self._trust,
-            extended_length=self.settings.extended_length,
+            extended_length=extended,
+            power_up=power_up if self.settings.retry_budget_s else None,
         ).run()
 
 
@@ -190,9 +247,14 @@ async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) ->
     return ChipReader(settings, links, trust)
 
 
+def lost_sessions(result: ChipResult) -> tuple[BadFrame, ...]:
+    """Return one bad frame for each time that the chip was lost and opened again, for the counters."""
+    return (BadFrame("chip_lost", b""),) * (result.attempts - 1)
+
+
 def _is_notable(last: ChipProgress | None, now: ChipProgress) -> bool:
-    """Return true when progress is worth an event: another stage or file, or another quarter of a file."""
-    if last is None or (last.stage, last.file) != (now.stage, now.file):
+    """Return true when progress is worth an event: another attempt, stage, file or quarter of a file."""
+    if last is None or (last.attempt, last.stage, last.file) != (now.attempt, now.stage, now.file):
         return True
     if not now.bytes_total or now.bytes_read is None or last.bytes_read is None:
         return False
@@ -224,7 +286,7 @@ async def add_chip_reads(reads: AsyncIterator[Output], chips: ChipReader) -> Asy
 
 async def _document(
     read: DocumentRead, chips: ChipReader, upcoming: "asyncio.Future[Any]"
-) -> AsyncGenerator[Observation, None]:
+) -> AsyncGenerator[Output, None]:
     """Yield the observations of one document, from its zone to its removal or the reader's next event."""
     transaction = DocumentTransaction(read.trigger, today())
     yield transaction.on_mrz(read.lines, wire=read.wire)
@@ -234,11 +296,13 @@ async def _document(
             async for step in steps:
                 if isinstance(step, ChipResult):
                     result = step
+                    for lost in lost_sessions(step):
+                        yield lost
                     yield transaction.on_chip_result(step)
                 else:
                     yield transaction.on_chip_progress(step)
         if result is None:
-            yield transaction.on_no_chip(chips.settings.is_expected)
+            yield transaction.on_no_chip(chips.settings.is_expected, is_mute=chips.is_mute)
     except LinkError as error:
         yield transaction.on_checks([slot_failed_status(error)])
     ended = _ended(result, upcoming)
@@ -326,7 +390,7 @@ async def _cancel(future: "asyncio.Future[Any]") -> None:
 
 
 def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> TransactionEnd:
-    cut = result is not None and any(check.reason == "card_removed" for check in result.checks)
+    cut = result is not None and any(check.reason in _CUT for check in result.checks)
     if upcoming.done() and (cut or result is None):
         lost = not upcoming.cancelled() and upcoming.exception() is not None
         return TransactionEnd.READER_LOST if lost else TransactionEnd.REPLACED

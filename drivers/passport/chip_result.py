@@ -32,10 +32,22 @@ class ChipStage(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class ReadLimit(OpenEnum):
+    """Reason why reads of a chip are not longer."""
+
+    CHIP = "chip"
+    """The chip states no more."""
+    READER = "reader"
+    """The chip reader passes on short commands only."""
+    ERRORS = "errors"
+    """Longer reads failed."""
+    UNKNOWN = "unknown"
+
+
 class ChipProgress(DataModel):
     """Progress of a chip read."""
 
-    unredacted_fields = frozenset({"stage", "access", "file", "bytes_read", "bytes_total"})
+    unredacted_fields = frozenset({"stage", "access", "file", "bytes_read", "bytes_total", "attempt"})
 
     stage: ChipStage = Field(description="Stage of the read.", examples=["reading"])
     access: AccessMethod | None = Field(
@@ -46,6 +58,13 @@ class ChipProgress(DataModel):
         None, ge=0, description="Bytes of the file that have arrived.", examples=[4460]
     )
     bytes_total: int | None = Field(None, ge=0, description="Length of the file, in bytes.", examples=[17860])
+    attempt: int = Field(
+        1,
+        ge=1,
+        description="Number of the attempt, counted from 1: the next one begins when the chip was lost while "
+        "the document lay there, and goes on where it ended.",
+        examples=[1],
+    )
 
 
 class HolderDetails(DataModel):
@@ -122,6 +141,9 @@ class ChipResult(DataModel):
             "deviations",
             "checks",
             "commands",
+            "attempts",
+            "read_bytes",
+            "read_limit",
             "duration_ms",
         }
     )
@@ -177,6 +199,22 @@ class ChipResult(DataModel):
         (), description="Deviations from the standard that no check depends on.", examples=[[]]
     )
     commands: int = Field(0, ge=0, description="Number of commands that the chip was sent.", examples=[94])
+    attempts: int = Field(
+        1,
+        ge=1,
+        description="Number of times that the chip was opened: more than 1 when it was lost while the "
+        "document lay there.",
+        examples=[1],
+    )
+    read_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Most bytes of one read, at the end; null if nothing was read.",
+        examples=[223],
+    )
+    read_limit: ReadLimit | None = Field(
+        None, description="Reason why reads are not longer; null if nothing was read.", examples=["chip"]
+    )
     duration_ms: float | None = Field(
         None, ge=0, description="Duration of the read, in milliseconds.", examples=[2840.5]
     )

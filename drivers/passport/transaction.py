@@ -125,24 +125,25 @@ class DocumentTransaction:
         faces = tuple(face for face in (result.face, result.face_decoded) if face is not None)
         return ChipRead(chip=result, attachments=faces, transaction=self.id)
 
-    def on_no_chip(self, expected: ChipExpectation) -> DocumentChecked:
-        """Report that no chip responded: a finding only when a chip is expected."""
-        missed = expected == "always" or (
-            expected == "passports" and self.mrz is not None and self.mrz.document_code.startswith("P")
+    def on_no_chip(self, expected: ChipExpectation, *, is_mute: bool = False) -> DocumentChecked:
+        """Report that no chip responded: a finding only when one is expected, or is there (`is_mute`)."""
+        is_mute = is_mute and expected != "never"
+        missed = (
+            is_mute
+            or expected == "always"
+            or (expected == "passports" and self.mrz is not None and self.mrz.document_code.startswith("P"))
         )
-        outcome = Outcome.UNDETERMINED if missed else Outcome.NOT_SUPPORTED
+        reason = "chip_mute" if is_mute else "chip_expected" if missed else "no_chip"
         return self.on_checks(
             [
                 Check(
                     id="chip.access",
                     group=CheckGroup.ELECTRONIC,
-                    outcome=outcome,
+                    outcome=Outcome.UNDETERMINED if missed else Outcome.NOT_SUPPORTED,
                     # A document without a chip has nothing to fail: the check must not lower its outcome.
                     weight=Weight.MANDATORY if missed else Weight.OPTIONAL,
-                    reason="chip_expected" if missed else "no_chip",
-                    text="No chip responded, although such documents have one."
-                    if missed
-                    else "No chip responded.",
+                    reason=reason,
+                    text=_NO_CHIP_TEXTS[reason],
                 )
             ]
         )
@@ -206,6 +207,12 @@ _GROUPS = {
     "chip": CheckGroup.ELECTRONIC,
     "seal": CheckGroup.SEAL,
     "combined": CheckGroup.COMBINED,
+}
+_NO_CHIP_TEXTS = {
+    "no_chip": "No chip responded.",
+    "chip_expected": "No chip responded, although such documents have one.",
+    "chip_mute": "A document lies on the chip reader, but its chip does not respond. Place it alone and "
+    "flat, without its cover.",
 }
 _INTERRUPTED = {
     TransactionEnd.REMOVED: ("document_removed", "The document was removed during the read."),

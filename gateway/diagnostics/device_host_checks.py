@@ -1,9 +1,7 @@
 """Checks of one device from the machine, independent of a running gateway."""
 
-import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.api.models import DeviceView, Finding
@@ -13,12 +11,12 @@ from gateway.diagnostics.checks.accounts import Account
 from gateway.diagnostics.checks.addresses import Address, find_addresses
 from gateway.diagnostics.checks.device_nodes import check_device_nodes
 from gateway.diagnostics.checks.libraries import check_libraries, check_licence
+from gateway.diagnostics.checks.smart_card_service import check_smart_card_service
 from gateway.diagnostics.checks.trust_stores import check_trust_stores
 from gateway.diagnostics.findings import make_finding
 from gateway.diagnostics.host import HostView
 
 ANSWER_S = 2.0
-PCSCD = "pcscd/pcscd.comm"
 
 
 def check_from_host(
@@ -40,7 +38,7 @@ def check_from_host(
                 if view is None or view.state.state not in ("online", "busy", "degraded"):
                     yield from _network(position, address)
             case "smartcard":
-                yield from _smartcard(position, address, host)
+                yield from check_smart_card_service(position, str(address), host)
     yield from check_trust_stores(position, device, host.now())
 
 
@@ -61,17 +59,3 @@ def _network(position: str, address: Address) -> Iterator[Finding]:
             Action.REPLUG,
             f"Check that it is switched on and its cable connected: ping {host}; check the address.",
         )
-
-
-def _smartcard(position: str, address: Address, host: HostView) -> Iterator[Finding]:
-    # pcscd(8): the socket that clients try first.
-    if Path(os.environ.get("PCSCLITE_CSOCK_NAME", host.run / PCSCD)).exists():
-        return
-    yield make_finding(
-        "no_pcscd",
-        "error",
-        position,
-        f"The smart card service is not running: the slot {address} cannot be opened.",
-        Action.RESTART,
-        "sudo systemctl enable --now pcscd.socket; if it is not installed: sudo apt install pcscd",
-    )

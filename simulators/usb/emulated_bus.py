@@ -42,6 +42,10 @@ class EmulatedBus:
         """Environment variables of a program that is to see this bus and no other."""
         return {"UMOCKDEV_DIR": str(self.root), "LD_PRELOAD": PRELOAD}
 
+    def node(self, port: int) -> str:
+        """Return the node of the device in a port, as `/dev/bus/usb/001/002`."""
+        return f"/dev/bus/usb/001/{self._numbers[port]:03d}"
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -41,6 +41,7 @@ PLACES = {
     "borderpost.sysusers": "usr/lib/sysusers.d/borderpost.conf",
     "borderpost.tmpfiles": "usr/lib/tmpfiles.d/borderpost.conf",
     "borderpost.modules-load": "usr/lib/modules-load.d/borderpost.conf",
+    "borderpost.modprobe": "usr/lib/modprobe.d/borderpost.conf",
     "60-borderpost.rules": "usr/lib/udev/rules.d/60-borderpost.rules",
     "borderpost.polkit.rules": "usr/share/polkit-1/rules.d/borderpost.rules",
     "make-key": "usr/lib/borderpost/make-key",

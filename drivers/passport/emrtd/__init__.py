@@ -4,8 +4,14 @@ APDUs are sent by a function of the caller, so that this package runs without a 
 (asn1crypto).
 """
 
-from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.emrtd.errors import CardRemoved, ChipError
+from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage, ReadLimit
+from drivers.passport.emrtd.errors import (
+    CardRemoved,
+    ChipError,
+    NotTransacted,
+    ReaderFailedError,
+    RetriesExhaustedError,
+)
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.session import ChipSession
 from drivers.passport.emrtd.transport.apdu import Transmit
@@ -18,6 +24,10 @@ __all__ = [
     "ChipResult",
     "ChipSession",
     "ChipStage",
+    "NotTransacted",
+    "ReadLimit",
+    "ReaderFailedError",
+    "RetriesExhaustedError",
     "Transmit",
     "TrustStore",
 ]

@@ -9,6 +9,22 @@ class CardRemoved(ChipError):  # noqa: N818  (an event at the reader, not a faul
     """The chip left the field. The link raises it in place of an answer."""
 
 
+class NotTransacted(CardRemoved):
+    """The reader did not pass a command on, or the chip did not answer it; readers report both alike."""
+
+
+class ReaderFailedError(ChipError):
+    """The chip reader failed. The link raises it in place of an answer; what was read stands."""
+
+
+class RetriesExhaustedError(ChipError):
+    """The chip was lost again, and there is no time for another attempt."""
+
+
+class SessionLostError(ChipError):
+    """The chip ended the session at a read; one with shorter reads may go further."""
+
+
 class MalformedError(ChipError):
     """Bytes of the chip, of a file or of a certificate are not laid out as their standard requires."""
 
@@ -16,10 +32,12 @@ class MalformedError(ChipError):
 class CommandRefusedError(ChipError):
     """The chip answered with a status word other than success."""
 
-    def __init__(self, instruction: int, status: int) -> None:
+    def __init__(self, instruction: int, status: int, *, is_protected: bool = False) -> None:
         super().__init__(f"the chip answered command {instruction:02X} with status {status:04X}")
         self.instruction = instruction
         self.status = status
+        self.is_protected = is_protected
+        """True if secure messaging protects the status, so the session goes on."""
 
 
 class SecureMessagingError(ChipError):

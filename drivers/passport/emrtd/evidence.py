@@ -12,6 +12,7 @@ from drivers.passport.emrtd.protocols.access import OpenedChip
 from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
 from drivers.passport.emrtd.transport.apdu import NOT_FOUND
 from drivers.passport.emrtd.transport.files import ElementaryFile
+from drivers.passport.emrtd.transport.read_length import ReadLength
 
 
 @dataclass(slots=True)
@@ -21,14 +22,27 @@ class ChipEvidence:
     files: dict[ElementaryFile, bytes] = field(default_factory=dict, repr=False)
     refused_status: dict[ElementaryFile, int] = field(default_factory=dict)
     """Status words of files that the chip refused."""
+    parts: dict[ElementaryFile, bytearray] = field(default_factory=dict, repr=False)
+    """Beginnings of files whose read was cut short."""
     malformed_files: set[ElementaryFile] = field(default_factory=set)
     abort_reason: str | None = None
     """Reason of an early end of the read; one of the reasons of `check_results`."""
     opened_chip: OpenedChip | None = None
     access: Check | None = None
+    attempts: int = 1
+    """Number of times that the chip was opened."""
+    length: ReadLength | None = None
+    """Length of its reads; None if none was made."""
     proofs: dict[str, Check] = field(default_factory=dict)
     """Active or chip authentication, as far as it depends on the chip alone."""
     _parsed: dict[bytes, SecurityObject | None] = field(default_factory=dict, init=False, repr=False)
+
+    def forget_files(self) -> None:
+        """Discard what was read: the chip may be another one now."""
+        self.files.clear()
+        self.parts.clear()
+        self.refused_status.clear()
+        self.malformed_files.clear()
 
     def group(self, number: int) -> bytes | None:
         """Return a data group, or None."""

@@ -70,6 +70,9 @@ class InspectionResultBuilder:
             checks=tuple(self._checks(zone, lines)),
             deviations=tuple(self._deviations()),
             commands=commands,
+            attempts=evidence.attempts,
+            read_bytes=evidence.length.longest if evidence.length else None,
+            read_limit=evidence.length.limit if evidence.length else None,
             duration_ms=duration_ms,
         )
 

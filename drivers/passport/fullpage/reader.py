@@ -16,6 +16,7 @@ from drivers.observation import Observation
 from drivers.passport.chip_reading import (
     ChipReader,
     ChipSettings,
+    lost_sessions,
     merge_chip_steps,
     open_chip_reader,
     slot_failed_status,
@@ -235,7 +236,8 @@ async def _steps(
         yield ChecksItem((slot_failed_status(error),))
     else:
         if not read:
-            yield ChecksItem(transaction.on_no_chip(chips.settings.is_expected).checks)
+            missing = transaction.on_no_chip(chips.settings.is_expected, is_mute=chips.is_mute)
+            yield ChecksItem(missing.checks)
 
 
 async def _until_removed(pieces: AsyncIterator[ScanItem]) -> AsyncGenerator[ScanItem | ChipStep, None]:
@@ -256,7 +258,7 @@ def _observed(
         case ChecksItem(checks) if checks:
             return (transaction.on_checks(checks),)
         case ChipResult():
-            return (transaction.on_chip_result(piece),)
+            return (*lost_sessions(piece), transaction.on_chip_result(piece))
         case ChipProgress():
             return (transaction.on_chip_progress(piece),)
         case BadFrame():

@@ -14,7 +14,7 @@ from drivers.barrier.observations import (
 )
 from drivers.camera.observations import FaceCaptured, PictureCaptured, PlateRead
 from drivers.observation import Check, Observation, Outcome
-from drivers.passport.chip_result import ChipProgress, ChipResult
+from drivers.passport.chip_result import ChipProgress, ChipResult, ReadLimit
 from drivers.passport.mrz import Mrz, MrzDate
 from drivers.passport.observations import (
     BarcodeRead,
@@ -211,7 +211,14 @@ def _progress(progress: ChipProgress) -> str:
 
 def _chip(chip: ChipResult) -> Text:
     files = " ".join(f"DG{number}" for number in chip.data_groups_read) or "nothing read"
-    return Text.assemble(f"chip by {chip.access or 'no access'}: {files}", _marks(chip.checks))
+    line = Text.assemble(f"chip by {chip.access or 'no access'}: {files}", _marks(chip.checks))
+    if chip.attempts > 1:
+        line.append(f"  {chip.attempts} attempts", "yellow")
+    if chip.read_limit is ReadLimit.READER:
+        line.append("  reader of short commands", "dim")
+    elif chip.read_limit is ReadLimit.ERRORS:
+        line.append(f"  reads of {chip.read_bytes} bytes after errors", "dim")
+    return line
 
 
 def _picture(picture: PictureCaptured) -> Text:

@@ -84,13 +84,17 @@ def _profile(options: argparse.Namespace) -> Profile:
 
 
 def _fault(text: str) -> ChipFault:
-    """Parse `name` or `name:field=value,field=value`; numbers may be hexadecimal (0x6988)."""
+    """Parse `name` or `name:field=value,field=value`; whole numbers may be hexadecimal (0x6988)."""
     name, _, rest = text.partition(":")
     values: dict[str, object] = {}
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
-        values[key] = int(value, 0) if value[:1].isdigit() else value
+        values[key] = _number(value) if value[:1].isdigit() else value
     return chip_fault_of(name, values)
+
+
+def _number(text: str) -> float:
+    return float(text) if "." in text else int(text, 0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,7 +15,13 @@ from simulators.passport.chip.faults import (
     ChipFault,
     CorruptedReply,
     CutReply,
+    FieldLoss,
+    FieldLostError,
     IssuingFault,
+    LimitedReads,
+    LostReply,
+    RepeatedFieldLoss,
+    ReplyLostError,
     SecureMessagingError,
     SessionFault,
     SlowField,
@@ -57,6 +63,10 @@ class Chip:
         self._random, self._sleep = random, sleep
         self._pending: list[SessionFault] = []
         self._field: SlowField | None = None
+        self._repeated_loss: RepeatedFieldLoss | None = None
+        self._limited_reads: LimitedReads | None = None
+        self.field_losses = 0
+        """Number of times that the chip lost its power while the document lay there."""
         self._session = Session(personalisation, random)
         for fault in faults:
             self.inject(fault)
@@ -91,6 +101,11 @@ class Chip:
         match fault:
             case SlowField():
                 self._field = fault
+            case RepeatedFieldLoss():
+                self._repeated_loss = fault
+            case LimitedReads():
+                self._limited_reads = fault
+                self._session.limited_reads = fault
             case SessionFault():
                 self._pending.append(fault)
             case _:
@@ -100,6 +115,7 @@ class Chip:
         """Power the chip off and on: no access, no session, and the command counter restarts."""
         self.commands = 0
         self._session = Session(self.personalisation, self._random)
+        self._session.limited_reads = self._limited_reads
 
     def remove(self) -> None:
         """Remove it from the field."""
@@ -113,8 +129,8 @@ class Chip:
     def transmit(self, apdu: bytes) -> bytes:
         """Return the reply to a command APDU after the duration of the exchange.
 
-        Raises CardRemovedError if the chip has been removed, or is removed now; nothing else, whatever the
-        bytes.
+        Raises CardRemovedError if the chip has been removed, or is removed now, FieldLostError if it loses
+        its power; nothing else, whatever the bytes.
         """
         answer = self.answer(apdu)
         if answer.airtime_s:
@@ -129,9 +145,13 @@ class Chip:
         if not self.present:
             raise CardRemovedError
         self.commands += 1
+        if self._loses_field_again():
+            raise self._lose_field(self._repeated_loss.for_s if self._repeated_loss else 0.0)
         due = [fault for fault in self._pending if fault.at == self.commands]
         self._pending = [fault for fault in self._pending if fault not in due]
         reply = self._reply(apdu, due)
+        if any(isinstance(fault, LostReply) for fault in due):
+            raise ReplyLostError
         for fault in due:
             reply = _damaged(reply, fault)
         return Answer(reply, self._field.airtime_s(apdu, reply) if self._field else 0.0)
@@ -143,12 +163,26 @@ class Chip:
                 case CardRemoval():
                     self.remove()
                     raise CardRemovedError
+                case FieldLoss():
+                    raise self._lose_field(fault.for_s)
                 case SecureMessagingError():
                     self._session.end()
                     return fault.status.to_bytes(2, "big")
                 case WrongStatus():
                     instead = fault.status
-        return self._session.process(apdu, instead=instead)
+        reply = self._session.process(apdu, instead=instead)
+        if self._session.has_lost_field:
+            raise self._lose_field(0.0)
+        return reply
+
+    def _loses_field_again(self) -> bool:
+        loss = self._repeated_loss
+        return loss is not None and self.commands == loss.first + loss.step * self.field_losses
+
+    def _lose_field(self, for_s: float) -> FieldLostError:
+        self.field_losses += 1
+        self.reset()
+        return FieldLostError(for_s)
 
 
 def _damaged(reply: bytes, fault: SessionFault) -> bytes:

@@ -13,6 +13,21 @@ class CardRemovedError(Exception):
     """The chip has left the field and no longer responds."""
 
 
+class FieldLostError(CardRemovedError):
+    """The chip lost its power while the document lies there; it is back after `for_s` seconds."""
+
+    def __init__(self, for_s: float) -> None:
+        super().__init__(for_s)
+        self.for_s = for_s
+
+
+class ReplyLostError(FieldLostError):
+    """The reply did not arrive; the chip has its power, and its session goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
 class ChipFault(BaseModel):
     """A fault of a chip."""
 
@@ -100,6 +115,42 @@ class CardRemoval(SessionFault):
     fault: Literal["removed"] = "removed"
 
 
+class FieldLoss(SessionFault):
+    """The chip loses its power: the command gets no answer, and the document stays on the reader."""
+
+    fault: Literal["field-loss"] = "field-loss"
+    for_s: float = Field(0.0, ge=0, description="Time until the chip is found again, in seconds.")
+
+
+class LostReply(SessionFault):
+    """The command is executed and its reply lost, as after errors of the air interface. Power is not lost."""
+
+    fault: Literal["lost-reply"] = "lost-reply"
+
+
+class RepeatedFieldLoss(ChipFault):
+    """The chip loses its power in every session, in each one `step` commands later than in the one before."""
+
+    fault: Literal["repeated-field-loss"] = "repeated-field-loss"
+    first: int = Field(1, ge=1, description="Command of the first session that gets no answer.")
+    step: int = Field(1, ge=0, description="Further commands that each next session answers.")
+    for_s: float = Field(0.0, ge=0, description="Time until the chip is found again, in seconds.")
+
+
+class LimitedReads(ChipFault):
+    """Reads of more than `most` bytes fail, whatever EF.ATR/INFO states.
+
+    Seen with phones as readers: 160 bytes always worked (AndyQ/NFCPassportReader, issues 89 and 91).
+    """
+
+    fault: Literal["limited-reads"] = "limited-reads"
+    most: int = Field(160, ge=4, description="Bytes of a file that one read may return.")
+    effect: Literal["field-loss", "wrong-length", "session-end"] = Field(
+        "field-loss",
+        description="Loss of power; 6700, protected; or 6988, with which the chip ends the session.",
+    )
+
+
 class SecureMessagingError(SessionFault):
     """The chip rejects the protection and ends the session, with 6987 or 6988."""
 
@@ -162,6 +213,10 @@ AnyChipFault = Annotated[
     | MrzUnlikePrint
     | ClonedChip
     | CardRemoval
+    | FieldLoss
+    | LostReply
+    | RepeatedFieldLoss
+    | LimitedReads
     | SecureMessagingError
     | WrongStatus
     | CorruptedReply

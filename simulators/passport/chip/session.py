@@ -13,6 +13,7 @@ from simulators.passport.chip.apdu import (
     Status,
 )
 from simulators.passport.chip.encoding.tlv import parse_single, tlv
+from simulators.passport.chip.faults import LimitedReads
 from simulators.passport.chip.file_system import AID, MASTER_FILE, ElementaryFile, Readable
 from simulators.passport.chip.personalisation import Personalisation
 from simulators.passport.chip.profile import SHORT_REPLY, Access
@@ -26,6 +27,10 @@ _OFFSET, _DISCRETIONARY = 0x54, 0x53
 """The data objects of READ BINARY with odd INS (ISO/IEC 7816-4, 11.3.3)."""
 
 _NO_REPLY_DATA = 0x0C
+
+
+class SessionEndedError(RefusedError):
+    """The status word goes out without protection, and ends the session."""
 
 
 class AccessLevel(Enum):
@@ -51,6 +56,9 @@ class Session:
         self._bac = BasicAccess(personalisation.mrz_information, random)
         self._pace: Pace | None = None
         self._chip_authentication = ChipAuthentication(personalisation.chip_authentication)
+        self.limited_reads: LimitedReads | None = None
+        self.has_lost_field = False
+        """True from the read on that takes the chip's power (`LimitedReads`)."""
         self._commands: dict[int, Callable[[Command, int], bytes | Reply]] = {
             0x22: self._manage_security_environment,
             0x82: self._external_authenticate,
@@ -118,6 +126,8 @@ class Session:
             if command.chained and command.ins != 0x86:
                 raise RefusedError(Status.CHAINING_NOT_SUPPORTED)
             done = perform(command, room)
+        except SessionEndedError:
+            raise
         except RefusedError as refused:
             self._pace = None
             return Reply(status=refused.status)
@@ -190,6 +200,7 @@ class Session:
             short_id, offset = command.p1 & 0x1F, command.p2
             self._file = self._found(lambda file: file.short_id == short_id)
         content = self._from(offset)
+        self._limit_reads(min(command.ne, room, len(content)))
         return Reply(content[: max(0, min(command.ne, room))], self._status(command.ne, len(content)))
 
     def _read_binary_odd(self, command: Command, room: int) -> Reply:
@@ -203,10 +214,21 @@ class Session:
         if where:
             self._file = self._found(lambda file: where in (file.file_id, file.short_id))
         content = self._from(offset)
+        self._limit_reads(min(command.ne, room, len(content)))
         # The expected length covers the data object, whose own length field grows with it.
         size = min(command.ne, room)
         inside = max(0, size - (2 if size < 0x82 else 3 if size < 0x103 else 4))
         return Reply(tlv(_DISCRETIONARY, content[:inside]), self._status(command.ne, len(content)))
+
+    def _limit_reads(self, size: int) -> None:
+        """Fail at a read of that many bytes if it is too long for this chip."""
+        limit = self.limited_reads
+        if limit is None or size <= limit.most:
+            return
+        if limit.effect == "session-end":
+            raise SessionEndedError(Status.SM_OBJECTS_INCORRECT)
+        self.has_lost_field = limit.effect == "field-loss"
+        raise RefusedError(Status.WRONG_LENGTH)
 
     def _from(self, offset: int) -> bytes:
         content = self._current().content

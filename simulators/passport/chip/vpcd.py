@@ -3,7 +3,8 @@
 vpcd is a driver of pcscd that listens on TCP, one port per slot (35963, 35964). Every message is a 16-bit
 big-endian length and that many bytes. One byte is a control: 00 power off, 01 power on, 02 reset, none of
 them answered, and 04, answered with the ATR, by which vpcd also checks whether a card is present. Longer
-messages are APDUs, answered with the reply. Closing the connection removes the card.
+messages are APDUs, answered with the reply. Closing the connection removes the card. A chip that loses its
+power does so too, and connects again when it is found again.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Self
 
 from simulators.errors import SimulatorError
 from simulators.passport.chip.chip import Chip
-from simulators.passport.chip.faults import CardRemovedError
+from simulators.passport.chip.faults import CardRemovedError, FieldLostError
 
 DEFAULT_PORT = 35963
 
@@ -60,7 +61,7 @@ class VpcdSlot:
         chip.insert()
         self.inserted += 1
         self._writer = writer
-        self._serving = asyncio.create_task(self._serve(chip, reader, writer), name=f"vpcd {self.port}")
+        self._serving = asyncio.create_task(self._lie(chip, reader, writer), name=f"vpcd {self.port}")
 
     async def remove(self) -> None:
         """Remove the chip, if there is one."""
@@ -81,7 +82,29 @@ class VpcdSlot:
         if self._serving is not None:
             await asyncio.wait([self._serving])
 
-    async def _serve(self, chip: Chip, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _lie(self, chip: Chip, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve the chip until it is removed; one that loses its power is found again."""
+        try:
+            while (lost := await self._serve(chip, reader, writer)) is not None:
+                await asyncio.sleep(lost.for_s)
+                reader, writer = await self._found_again()
+                self._writer = writer
+        finally:
+            if self.on_removed is not None:
+                self.on_removed()
+
+    async def _found_again(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect again: vpcd keeps its port closed until it has polled the empty slot."""
+        while True:
+            try:
+                return await asyncio.open_connection(self.host, self.port)
+            except OSError:
+                await asyncio.sleep(0.02)
+
+    async def _serve(
+        self, chip: Chip, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> FieldLostError | None:
+        """Answer until the end of the connection; return the loss of power that ended it, or None."""
         try:
             while True:
                 # vpcd sends length and message apart, and its second packet waits for our acknowledgement of
@@ -92,13 +115,13 @@ class VpcdSlot:
                 if reply is not None:
                     writer.write(len(reply).to_bytes(2, "big") + reply)
                     await writer.drain()
+        except FieldLostError as lost:
+            return lost
         except (CardRemovedError, asyncio.IncompleteReadError, ConnectionError):
-            pass  # the card is removed, whichever side closed the connection
+            return None  # the card is removed, whichever side closed the connection
         finally:
             # `remove` waits for the end of it: a wait that is cancelled cancels every later one too.
             writer.close()
-            if self.on_removed is not None:
-                self.on_removed()
 
 
 def _acknowledge_at_once(writer: asyncio.StreamWriter) -> None:

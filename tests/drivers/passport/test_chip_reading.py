@@ -13,6 +13,7 @@ from PIL import Image
 from support.devices.pcsc_slot import SlotLinkFactory
 from support.patience import PATIENCE_S
 
+from drivers.driver import BadFrame
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome, redact
 from drivers.passport.chip_reading import ChipReader, ChipSettings, add_chip_reads, open_chip_reader
@@ -54,6 +55,7 @@ class Counter:
     """A reader of zones, its slot, and the observations of both."""
 
     def __init__(self, links: SlotLinkFactory, chips: ChipReader) -> None:
+        self.links = links
         self.slot = links.slot
         self.zones: asyncio.Queue[Any] = asyncio.Queue()
         self.output: list[Any] = []
@@ -93,7 +95,15 @@ async def counter(tmp_path: Path, **settings: Any) -> AsyncIterator[Counter]:
     (tmp_path / "csca.cer").write_bytes(UTOPIA.csca.der)
     (tmp_path / "csca.crl").write_bytes(UTOPIA.crl())
     links = SlotLinkFactory()
-    wanted = ChipSettings(**{"reader": "Slot", "trust": (tmp_path,), "card_timeout_s": 0.2, **settings})
+    wanted = ChipSettings(
+        **{
+            "reader": "Slot",
+            "trust": (tmp_path,),
+            "card_timeout_s": 0.2,
+            "return_timeout_s": 0.02,
+            **settings,
+        }
+    )
     chips = await open_chip_reader(wanted, links)
     assert chips is not None
     running = Counter(links, chips)
@@ -164,6 +174,153 @@ async def test_removal_at_any_command_aborts_read(tmp_path: Path) -> None:
         fixture.zones.put_nowait(zone_read())
         assert (await fixture.until(DocumentRead, 6)).overall_outcome is Outcome.SUCCESSFUL
     assert fixture.slot.released == 6
+
+
+async def test_loss_at_every_command_in_turn_is_one_presentation(tmp_path: Path) -> None:
+    async with counter(tmp_path, retry_budget_s=PATIENCE_S) as fixture:
+        chip = issued(Profile(details=False), [fault.RepeatedFieldLoss(first=1, step=1)])
+        fixture.slot.place(chip)
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+        fixture.slot.place(None)
+        await fixture.until(DocumentRemoved)
+    assert (read.overall_outcome, read.end_reason) == (Outcome.SUCCESSFUL, TransactionEnd.COMPLETE)
+    assert read.chip.attempts == chip.field_losses + 1 == fixture.slot.renewals + 1 > 15
+    steps = [one.progress.attempt for one in fixture.output if isinstance(one, ChipReadProgress)]
+    assert steps[-1] == read.chip.attempts
+    kinds = [type(one) for one in fixture.output]
+    assert (kinds.count(ChipRead), kinds.count(BadFrame)) == (1, chip.field_losses)
+
+
+async def test_document_lifted_and_put_back_goes_on(tmp_path: Path) -> None:
+    async with counter(tmp_path, return_timeout_s=30) as fixture:
+        chip = issued(Profile(details=False), [fault.CardRemoval(at=30)])
+        fixture.slot.before_renewal = lambda: fixture.slot.loop.call_soon_threadsafe(
+            fixture.slot.loop.call_later, 0.05, fixture.slot.place, chip
+        )
+        fixture.slot.place(chip)
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+    assert (read.overall_outcome, read.chip.attempts) == (Outcome.SUCCESSFUL, 2)
+
+
+async def test_other_document_put_there_ends_read(tmp_path: Path) -> None:
+    async with counter(tmp_path, return_timeout_s=30) as fixture:
+        other = Chip.issue(OTHER, UTOPIA)
+        fixture.slot.before_renewal = lambda: fixture.slot.loop.call_soon_threadsafe(
+            fixture.slot.place, other
+        )
+        fixture.slot.place(issued(Profile(details=False), [fault.CardRemoval(at=30)]))
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+    assert (read.overall_outcome, read.end_reason) == (Outcome.ABORTED, TransactionEnd.REMOVED)
+    assert "document_changed" in {check.reason for check in read.checks}
+    assert read.chip.lines == TRAVELLER.lines
+
+
+async def test_time_for_attempts_is_bounded(tmp_path: Path) -> None:
+    async with counter(tmp_path, retry_budget_s=0.3) as fixture:
+        fixture.slot.place(issued(Profile(), [fault.RepeatedFieldLoss(first=4, step=0)]))
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+    assert (read.overall_outcome, read.end_reason) == (Outcome.ABORTED, TransactionEnd.COMPLETE)
+    assert "field_lost" in {check.reason for check in read.checks}
+    assert fixture.slot.released == 1
+
+
+async def test_next_document_ends_wait_for_lost_chip(tmp_path: Path) -> None:
+    async with counter(tmp_path, return_timeout_s=30) as fixture:
+        fixture.slot.place(issued(Profile(), [fault.CardRemoval(at=9)]))
+        fixture.slot.before_renewal = lambda: fixture.slot.loop.call_soon_threadsafe(
+            fixture.zones.put_nowait, zone_read(OTHER)
+        )
+        fixture.zones.put_nowait(zone_read())
+        ended = await fixture.until(DocumentRead, within_s=20)  # less than the wait for the chip
+    assert ended.end_reason is TransactionEnd.REPLACED
+
+
+async def test_slot_of_short_commands_is_remembered(tmp_path: Path) -> None:
+    long = Profile(extended_length=True, image_padding=3000, details=False)
+    async with counter(tmp_path) as fixture:
+        fixture.slot.passes_extended = False
+        for number in (1, 2):
+            fixture.slot.place(issued(long))
+            fixture.zones.put_nowait(zone_read())
+            read = await fixture.until(DocumentRead, number)
+            assert read.overall_outcome is Outcome.SUCCESSFUL
+            assert (read.chip.attempts, read.chip.read_limit) == (1, "reader")
+            assert fixture.slot.extended_commands == 1, "the second document is read by short ones at once"
+            fixture.slot.place(None)
+            await fixture.until(DocumentRemoved, number)
+
+
+@pytest.mark.parametrize(("stated", "extended"), [(0, False), (0x10000, True), (None, True)])
+async def test_slot_is_asked_for_its_length(tmp_path: Path, stated: int | None, extended: bool) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.slot.stated_apdu_data_bytes = stated
+        fixture.slot.place(issued(Profile(extended_length=True, image_padding=3000, details=False)))
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+    assert read.overall_outcome is Outcome.SUCCESSFUL
+    assert (fixture.slot.extended_commands > 0) is extended
+    assert read.chip.read_limit == ("chip" if extended else "reader")
+
+
+async def test_document_below_another_is_read(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.slot.place(Chip.issue(OTHER, UTOPIA), issued(Profile(details=False)))
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+    assert (read.overall_outcome, read.chip.attempts) == (Outcome.SUCCESSFUL, 2)
+
+
+async def test_chip_without_response_has_its_own_sentence(tmp_path: Path) -> None:
+    async with counter(tmp_path, card_timeout_s=0.02) as fixture:
+        fixture.slot.is_mute = True
+        fixture.slot.place(issued())
+        fixture.zones.put_nowait(zone_read(CARD))
+        read = await fixture.until(DocumentRead)
+    (check,) = [check for check in read.checks if check.id == "chip.access"]
+    assert (check.outcome, check.reason) == (Outcome.UNDETERMINED, "chip_mute")
+    assert "Place it alone" in check.text
+
+
+async def test_failed_reader_keeps_partial_result(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        calls = iter(range(45))
+
+        def fail() -> None:
+            if next(calls, None) is None:
+                fixture.slot.failure = LinkError(
+                    Cause.UNPLUGGED, "The chip reader was disconnected.", Action.REPLUG
+                )
+
+        fixture.slot.before_command = fail
+        fixture.slot.place(issued(Profile(details=False)))
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+    assert read.chip.lines == TRAVELLER.lines
+    made = {check.id: check for check in read.checks}
+    assert (made["chip.access"].outcome, made["chip.access"].reason) == (Outcome.ABORTED, "unplugged")
+    assert made["chip.data_group_hash.DG2"].reason == "reader_failed"
+    assert read.overall_outcome is Outcome.ABORTED
+
+
+async def test_slot_is_not_touched_without_document(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.zones.put_nowait(not_a_document_frame(b"x"))
+        await fixture.until(ReadFailed)
+        assert fixture.links.slots_opened == 0, "hours without a document cost nothing"
+        fixture.slot.place(issued(Profile(details=False)))
+        fixture.zones.put_nowait(zone_read())
+        await fixture.until(DocumentRead)
+        fixture.slot.place(None)
+        await fixture.until(DocumentRemoved)
+        opened = fixture.links.slots_opened
+        fixture.zones.put_nowait(not_a_document_frame(b"x"))
+        await fixture.until(ReadFailed, 2)
+        assert fixture.links.slots_opened == opened
+        assert fixture.links.slots_open == 0
 
 
 async def test_next_document_replaces_running_read(tmp_path: Path) -> None:

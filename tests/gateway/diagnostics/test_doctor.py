@@ -318,6 +318,21 @@ def test_smart_cards_and_trust_stores(post: Post, tmp_path: Path, monkeypatch: p
     assert "pcscd.socket" in bad["no_pcscd"].how
     assert bad["no_trust_store"].severity == "warning"
 
+    library = "/usr/lib/x86_64-linux-gnu/libpcsclite.so.1"
+    for pid, name, command in (
+        (713, "scdaemon", "scdaemon"),
+        (714, "lane-1/reader", "python\0-m\0borderpost"),
+    ):
+        post.machine.process(pid, name)
+        post.machine.write(f"proc/{pid}/stat", f"{pid} ({name}) S 1 1 1 0")
+        post.machine.write(f"proc/{pid}/maps", library)
+        post.machine.write(f"proc/{pid}/cmdline", command)
+    post.machine.write("sys/bus/usb/drivers/pn533_usb/1-1:1.0/uevent", "")
+    bad = post.bad()
+    assert bad["slot_shared"].text.startswith("scdaemon (pid 713) uses the smart card service too")
+    assert "pn533_usb has taken the chip reader at USB socket 1-1" in bad["port_held"].text
+    assert "modprobe -r pn533_usb" in bad["port_held"].how
+
     trust = tmp_path / "trust"
     trust.mkdir()
     post.devices = bare + chip + f'trust = ["{trust}"]\n'

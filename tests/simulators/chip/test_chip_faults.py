@@ -30,9 +30,15 @@ from simulators.passport.chip.faults import (
     ComUnlikeSod,
     CorruptedReply,
     CutReply,
+    FieldLoss,
+    FieldLostError,
     ForeignState,
     IssuingFault,
+    LimitedReads,
+    LostReply,
     MrzUnlikePrint,
+    RepeatedFieldLoss,
+    ReplyLostError,
     SecureMessagingError,
     SlowField,
     WrongKey,
@@ -155,6 +161,48 @@ class TestDuringASession:
             chip.insert()
             read_out(chip)  # and the next read is right
 
+    def test_lost_field_ends_session_and_chip_stays(self, utopia: IssuingState) -> None:
+        chip = Chip.issue(PASSPORT, utopia, FULL, [FieldLoss(at=9, for_s=0.25)])
+        with pytest.raises(FieldLostError) as lost:
+            read_out(chip)
+        assert lost.value.for_s == 0.25
+        assert (chip.present, chip.field_losses, chip.commands) == (True, 1, 0)
+        read_out(chip)
+
+    def test_lost_reply_is_of_an_executed_command(self, utopia: IssuingState) -> None:
+        chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.OPEN), [LostReply(at=1)])
+        with pytest.raises(ReplyLostError):
+            chip.transmit(bytes.fromhex("00A4040C07A0000002471001"))
+        assert chip.transmit(bytes.fromhex("00A4020C020101")).hex() == "9000"
+        assert (chip.commands, chip.field_losses) == (2, 0)
+
+    def test_repeated_loss_comes_later_each_time(self, utopia: IssuingState) -> None:
+        chip = Chip.issue(PASSPORT, utopia, FULL, [RepeatedFieldLoss(first=2, step=3)])
+        lost = []
+        for number in range(1, 18):
+            try:
+                chip.transmit(bytes.fromhex("00A4020C011C"))
+            except FieldLostError:
+                lost.append(number)
+        assert lost == [2, 7, 15], "the second, then the fifth, then the eighth of a session"
+
+    @pytest.mark.parametrize(
+        ("effect", "status"), [("wrong-length", "6700"), ("session-end", "6988"), ("field-loss", None)]
+    )
+    def test_limited_reads_fail_above_limit(
+        self, utopia: IssuingState, effect: str, status: str | None
+    ) -> None:
+        fault = LimitedReads.model_validate({"most": 100, "effect": effect})
+        chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.OPEN), [fault])
+        chip.transmit(bytes.fromhex("00A4040C07A0000002471001"))
+        chip.transmit(bytes.fromhex("00A4020C020102"))
+        assert len(chip.transmit(bytes.fromhex("00B0000064"))) == 102
+        if status is None:
+            with pytest.raises(FieldLostError):
+                chip.transmit(bytes.fromhex("00B0000065"))
+        else:
+            assert chip.transmit(bytes.fromhex("00B0000065")).hex() == status
+
     @pytest.mark.parametrize("status", [0x6987, 0x6988])
     def test_secure_messaging_error_ends_session(self, utopia: IssuingState, status: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [SecureMessagingError(at=6, status=status)])  # type: ignore[arg-type]
@@ -221,7 +269,7 @@ class TestNames:
         assert isinstance(chip_fault_of(name, at), kind)  # type: ignore[arg-type]
 
     def test_number_of_faults(self) -> None:
-        assert len(NAMED) == 16
+        assert len(NAMED) == 20
         assert sum(issubclass(kind, IssuingFault) for kind in NAMED.values()) == 10  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(("name", "arguments"), [

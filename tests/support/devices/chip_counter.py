@@ -75,7 +75,9 @@ async def patiently(what: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[ChipCounter]:
+async def counter_in(
+    folder: Path, issuer: IssuingState, return_timeout_s: float = 0.5
+) -> AsyncIterator[ChipCounter]:
     """Return the counter, with that issuing state trusted. Needs a pcscd; see support.devices.pcscd."""
     trust = folder / "trust"
     trust.mkdir()
@@ -95,7 +97,13 @@ async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[ChipCo
             {
                 "port": str(folder / "port"),
                 "framing": "text",
-                "chip": {"reader": SLOT, "trust": [str(trust)], "card_timeout_s": 5},
+                "chip": {
+                    "reader": SLOT,
+                    "trust": [str(trust)],
+                    "card_timeout_s": 5,
+                    "retry_budget_s": PATIENCE_S,
+                    "return_timeout_s": return_timeout_s,
+                },
             }
         )
         driver = MrzSerial(settings, links)

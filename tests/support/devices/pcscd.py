@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+CCID_DRIVER = Path("/usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Linux/libccid.so")
 VPCD_DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 PCSCD = shutil.which("pcscd") or "/usr/sbin/pcscd"
 ROOT = Path(__file__).parents[3]
@@ -13,10 +14,11 @@ set -e
 ip link set lo up
 mount -t tmpfs none /run
 mkdir -p /run/pcscd
+"""
+_DAEMON = """
 {pcscd} --foreground --disable-polkit --config {folder}/reader.conf > {folder}/pcscd.log 2>&1 &
 daemon=$!
 trap 'kill $daemon; wait $daemon || true' EXIT
-"$@"
 """
 _READER_CONF = f"""FRIENDLYNAME "Virtual PCD"
 DEVICENAME /dev/null:0x8C7B
@@ -36,12 +38,18 @@ def why_no_pcscd() -> str | None:
     return "namespaces of its own are not permitted here" if tried.returncode else None
 
 
-def with_pcscd(
-    folder: Path, *command: str | Path, timeout_s: float, **environment: str
+def why_no_ccid() -> str | None:
+    """Return the reason why there can be no USB reader here, or None."""
+    if not CCID_DRIVER.exists() or shutil.which("umockdev-wrapper") is None:
+        return "libccid or umockdev is not installed (apt install libccid umockdev)"
+    return why_no_pcscd()
+
+
+def in_namespace(
+    folder: Path, *command: str | Path, timeout_s: float, before: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with a private pcscd."""
-    (folder / "reader.conf").write_text(_READER_CONF)
-    script = _SCRIPT.format(pcscd=PCSCD, folder=folder)
+    """Run a command where a pcscd of its own can be."""
+    script = f'{_SCRIPT}{before}"$@"\n'
     return subprocess.run(
         ["unshare", "-rnm", "bash", "-c", script, "pcscd", *map(str, command)],
         capture_output=True,
@@ -51,3 +59,12 @@ def with_pcscd(
         cwd=ROOT,
         env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", **environment},
     )
+
+
+def with_pcscd(
+    folder: Path, *command: str | Path, timeout_s: float, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with a private pcscd and its virtual reader."""
+    (folder / "reader.conf").write_text(_READER_CONF)
+    daemon = _DAEMON.format(pcscd=PCSCD, folder=folder)
+    return in_namespace(folder, *command, timeout_s=timeout_s, before=daemon, **environment)

@@ -12,6 +12,7 @@ from drivers.passport.emrtd.errors import (
     CommandRefusedError,
     MalformedError,
     NoApplicationError,
+    ReaderFailedError,
     SecureMessagingError,
     UnsupportedError,
 )
@@ -20,7 +21,8 @@ from drivers.passport.emrtd.protocols.passwords import Password, PasswordKind
 from drivers.passport.emrtd.protocols.security_infos import PaceInfo, SecurityInfos
 from drivers.passport.emrtd.transport import files
 from drivers.passport.emrtd.transport.apdu import NOT_FOUND
-from drivers.passport.emrtd.transport.files import SHORT_CHUNK, ElementaryFile
+from drivers.passport.emrtd.transport.files import ElementaryFile
+from drivers.passport.emrtd.transport.read_length import SHORT_CHUNK
 from drivers.passport.emrtd.transport.secure_messaging import Channel
 
 # Status words with which a chip without any access control answers GET CHALLENGE.
@@ -34,7 +36,12 @@ class OpenedChip:
     method: AccessMethod
     pace: PaceInfo | None
     chunk: int
-    """Upper bound on the bytes of one read."""
+    """Most bytes of one read that the chip states to answer."""
+
+    @property
+    def is_bound_to_zone(self) -> bool:
+        """True if only the document with that printed zone can have been opened."""
+        return self.method in {AccessMethod.PACE_MRZ, AccessMethod.BAC}
 
 
 def open_chip(
@@ -96,7 +103,7 @@ def _pace(
             channel.security = pace.perform(channel, info, password, random, ambiguous=ambiguous)
         except AccessDeniedError as denial:
             denied = denial
-        except (CardRemoved, SecureMessagingError):
+        except (CardRemoved, ReaderFailedError, SecureMessagingError):
             raise
         except ChipError:
             continue

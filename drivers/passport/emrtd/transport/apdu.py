@@ -34,12 +34,17 @@ class Command:
     extended: bool = False
     """Use lengths in extended form even when short ones suffice."""
 
+    @property
+    def is_extended(self) -> bool:
+        """True if the command is written in extended form."""
+        return self.extended or self.ne > SHORT_NE or len(self.data) > 0xFF
+
     def to_bytes(self) -> bytes:
         """Encode the command; lengths that short form cannot hold are written in extended form."""
         if not 0 <= self.ne <= EXTENDED_NE or len(self.data) >= EXTENDED_NE:
             raise ValueError("a command is longer than an APDU can be")
         header = bytes((self.cla, self.ins, self.p1, self.p2))
-        if self.extended or self.ne > SHORT_NE or len(self.data) > 0xFF:
+        if self.is_extended:
             return header + self._extended_body()
         lc = bytes([len(self.data)]) if self.data else b""
         le = bytes([self.ne & 0xFF]) if self.ne else b""
@@ -62,6 +67,8 @@ class Response:
 
     data: bytes = field(repr=False)
     status: int
+    is_protected: bool = field(default=False, compare=False)
+    """True if secure messaging proves that the answer is the chip's, and that the session goes on."""
 
     @classmethod
     def parse(cls, raw: bytes) -> "Response":
@@ -73,5 +80,5 @@ class Response:
     def raise_for_status(self, command: Command) -> bytes:
         """Return the data of a successful answer; raises CommandRefusedError on any other status."""
         if self.status != SUCCESS:
-            raise CommandRefusedError(command.ins, self.status)
+            raise CommandRefusedError(command.ins, self.status, is_protected=self.is_protected)
         return self.data

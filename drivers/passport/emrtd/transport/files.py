@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from enum import Enum
 
 from drivers.passport.emrtd.encoding import tlv
-from drivers.passport.emrtd.errors import MalformedError
+from drivers.passport.emrtd.errors import (
+    CommandRefusedError,
+    MalformedError,
+    NotTransacted,
+    SessionLostError,
+)
 from drivers.passport.emrtd.transport.apdu import (
     END_OF_FILE,
+    NOT_FOUND,
     READ_BINARY,
     READ_BINARY_DO,
     SELECT,
-    SHORT_NE,
     SUCCESS,
     Command,
     Response,
 )
+from drivers.passport.emrtd.transport.read_length import SAFE_CHUNK, SHORT_CHUNK, ReadLength
 from drivers.passport.emrtd.transport.secure_messaging import Channel
 
 _KIB = 1024
@@ -70,11 +76,11 @@ class ElementaryFile(Enum):
 DATA_GROUPS = {file.number: file for file in ElementaryFile if file.number is not None}
 """Data groups that are read, by number."""
 
-SHORT_CHUNK = 0xDF
-"""Most plain bytes in one answer: with secure messaging around them they still fit a short APDU."""
 _PROTECTION = 64
 """Upper bound on the overhead of secure messaging in an answer, in bytes, rounded up."""
 _MAX_CHUNK_LENGTH = 0x1000
+"""Upper bound on the bytes of a read: 0.4 s at 106 kbit/s, within which neither progress nor a cancellation
+shows; longer reads save less than a hundredth of the time."""
 _SHORT_OFFSETS = 0x8000
 _DISCRETIONARY = 0x53
 _LENGTH_INFO = 0x7F66
@@ -112,48 +118,81 @@ def select(channel: Channel, file: ElementaryFile) -> None:
 
 
 def read(
-    channel: Channel, file: ElementaryFile, chunk: int = SHORT_CHUNK
+    channel: Channel,
+    file: ElementaryFile,
+    length: ReadLength | None = None,
+    content: bytearray | None = None,
 ) -> Generator[FileProgress, None, bytes]:
     """Select a file and read the data object in it, its length taken from its first four bytes.
 
-    Yields progress after each answer and returns the object with its header. Raises MalformedError for
-    another object than the file must hold or one above its limit, CommandRefusedError, and the channel's
-    errors.
+    `content` receives the bytes as they arrive; if it holds some of an earlier read of the same file, the
+    read goes on after them. Yields progress after each answer and returns the object with its header. Raises
+    MalformedError for another object than the file must hold or one above its limit, CommandRefusedError,
+    SessionLostError when the chip ends the session at a long read, and the channel's errors.
     """
+    length = length or ReadLength()
+    content = bytearray() if content is None else content
     select(channel, file)
-    content = _read_binary(channel, 0, _HEAD, chunk)
+    if len(content) < _HEAD:
+        content[:] = _read_piece(channel, 0, _HEAD, length)
     if len(content) == _HEAD and content[1] > 0x82:
         # The length alone takes more than two bytes: faces of 64 KiB and above.
-        content += _read_binary(channel, _HEAD, 2, chunk)
-    tag, length, start = tlv.parse_header(content)
-    total = start + length
+        content += _read_piece(channel, _HEAD, 2, length)
+    tag, size, start = tlv.parse_header(bytes(content))
+    total = start + size
     if tag != file.tag:
         raise MalformedError(f"file {file.name} holds another data object than it must")
     if total > file.limit:
         raise MalformedError(f"file {file.name} claims more bytes than such a file has")
-    content = content[:total]
+    del content[total:]
     yield FileProgress(file, len(content), total)
     for _ in range(_SPARE_ANSWERS + total // _MIN_ANSWER):
         if len(content) == total:
             break
-        content += _read_binary(channel, len(content), min(chunk, total - len(content)), chunk)
+        content += _read_piece(channel, len(content), total - len(content), length)
         yield FileProgress(file, len(content), total)
     if len(content) != total:
         raise MalformedError(f"file {file.name} comes in more pieces than it needs")
-    return content
+    return bytes(content)
 
 
 def read_objects(channel: Channel, file: ElementaryFile) -> bytes:
     """Select and read a small file that is a row of data objects, in one answer."""
     select(channel, file)
-    command = Command(0x00, READ_BINARY, 0x00, 0x00, ne=SHORT_NE)
+    # Not the most that a short answer holds: chips exist that lose the field at it.
+    command = Command(0x00, READ_BINARY, 0x00, 0x00, ne=SAFE_CHUNK)
     response = channel.exchange(command)
     return response.data if response.status == END_OF_FILE else response.raise_for_status(command)
 
 
-def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
+def _read_piece(channel: Channel, offset: int, wanted: int, length: ReadLength) -> bytes:
+    """Read some bytes, at least one and at most as many as wanted, with shorter reads after a refusal."""
+    while True:
+        size = length.in_flight = min(wanted, length.longest)
+        try:
+            data = _read_binary(channel, offset, size, length)
+        except NotTransacted:
+            if not length.try_short():
+                raise
+        except CommandRefusedError as refusal:
+            is_over = channel.security is not None and not refusal.is_protected
+            shorten = length.on_session_ended if is_over else length.step_down
+            if refusal.status in NOT_FOUND or not shorten():
+                length.in_flight = None
+                raise
+            if is_over:
+                raise SessionLostError("the chip answered a long read without protection") from None
+        except MalformedError:
+            length.in_flight = None
+            raise
+        else:
+            length.on_answer()
+            return data
+
+
+def _read_binary(channel: Channel, offset: int, size: int, length: ReadLength) -> bytes:
     """Read some bytes, at least one and at most as many as asked for."""
-    extended = chunk > SHORT_CHUNK
+    extended = length.is_extended
     if offset < _SHORT_OFFSETS:
         command = Command(0x00, READ_BINARY, offset >> 8, offset & 0xFF, b"", size, extended)
         data = _data(channel.exchange(command), command)
@@ -161,7 +200,7 @@ def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
         # Offsets of more than 15 bits go into a data object, and the answer comes in one. Chips count its
         # header in different ways, so there is room for any, and excess bytes are cut off.
         where = tlv.encode(0x54, offset.to_bytes(3, "big"))
-        room = min(size + _MAX_HEAD_LENGTH, chunk)
+        room = min(size + _MAX_HEAD_LENGTH, length.longest)
         command = Command(0x00, READ_BINARY_DO, 0x00, 0x00, where, room, extended)
         data = tlv.parse_value(_data(channel.exchange(command), command), _DISCRETIONARY)[:size]
     if not data or len(data) > size:

@@ -6,7 +6,7 @@ the expected length, 99 the status word, 8E the authenticator.
 
 from drivers.passport.emrtd.crypto.ciphers import MAC_SIZE, Suite, is_equal, pad, unpad
 from drivers.passport.emrtd.encoding import tlv
-from drivers.passport.emrtd.errors import MalformedError, SecureMessagingError
+from drivers.passport.emrtd.errors import MalformedError, NotTransacted, SecureMessagingError
 from drivers.passport.emrtd.transport.apdu import EXTENDED_NE, SHORT_NE, Command, Response, Transmit
 
 CLA_SECURE = 0x0C
@@ -47,6 +47,10 @@ class SecureMessaging:
         ne = EXTENDED_NE if command.extended else SHORT_NE
         return Command(cla, command.ins, command.p1, command.p2, objects, ne, command.extended)
 
+    def withdraw(self) -> None:
+        """Take back the protection of a command that did not reach the chip."""
+        self._counter = (self._counter - 1) % self._wrap
+
     def unprotect(self, response: Response) -> Response:
         """Raise the counter, verify an answer and return the plain one.
 
@@ -66,7 +70,7 @@ class SecureMessaging:
             raise SecureMessagingError(f"a protected answer is malformed: {fault}") from None
         if status != response.status:
             raise SecureMessagingError("the status word differs from the protected one")
-        return Response(data, status)
+        return Response(data, status, is_protected=True)
 
     def _verify(self, objects: tuple[tlv.Tlv, ...]) -> tuple[int, tlv.Tlv | None]:
         """Check order and authenticator; return status word and cryptogram."""
@@ -128,16 +132,26 @@ class Channel:
     def __init__(self, transmit: Transmit) -> None:
         self._transmit = transmit
         self.security: SecureMessaging | None = None
+        self.is_extended = False
+        """True if the last command was in extended form."""
 
     def exchange(self, command: Command) -> Response:
         """Send a command and return the verified answer, whatever its status.
 
-        Raises CardRemoved, MalformedError or SecureMessagingError.
+        Raises CardRemoved, NotTransacted, MalformedError or SecureMessagingError. After NotTransacted, the
+        session can go on if the reader kept the command back.
         """
         if self.security is None:
+            self.is_extended = command.is_extended
             return Response.parse(self._transmit(command.to_bytes()))
         protected = self.security.protect(command)
-        return self.security.unprotect(Response.parse(self._transmit(protected.to_bytes())))
+        self.is_extended = protected.is_extended
+        try:
+            answer = self._transmit(protected.to_bytes())
+        except NotTransacted:
+            self.security.withdraw()
+            raise
+        return self.security.unprotect(Response.parse(answer))
 
     def command(self, command: Command) -> bytes:
         """Send a command and return its data; raises CommandRefusedError unless it succeeds."""

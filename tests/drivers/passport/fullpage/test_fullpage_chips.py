@@ -39,7 +39,7 @@ async def slot(monkeypatch: pytest.MonkeyPatch) -> FakePcscSlot:
 def chip(tmp_path: Any) -> dict[str, Any]:
     (tmp_path / "csca.cer").write_bytes(UTOPIA.csca.der)
     (tmp_path / "csca.crl").write_bytes(UTOPIA.crl())
-    return {"reader": "Slot", "trust": (tmp_path,), "card_timeout_s": 0.2}
+    return {"reader": "Slot", "trust": (tmp_path,), "card_timeout_s": 0.2, "return_timeout_s": 0.02}
 
 
 async def placed(fixture: FullPageFixture, slot: FakePcscSlot, *faults: Any) -> list[Any]:

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.devices.chip_counter import SLOT as SLOT_NAME
 from support.devices.chip_counter import ChipCounter, counter_in
+from support.devices.other_pcsc_program import other_program
 
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
@@ -37,6 +39,13 @@ QUICK = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), detai
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[ChipCounter]:
     async with counter_in(tmp_path, UTOPIA) as counter:
+        yield counter
+
+
+@pytest.fixture
+async def patient_post(tmp_path: Path) -> AsyncIterator[ChipCounter]:
+    """The post, waiting for a lost chip for as long as it takes on a busy machine."""
+    async with counter_in(tmp_path, UTOPIA, return_timeout_s=30) as counter:
         yield counter
 
 
@@ -76,6 +85,48 @@ async def test_removal_aborts_and_next_read_is_clean(post: ChipCounter) -> None:
         await post.until(DocumentRemoved)
     read = await post.present(document, Chip.issue(document, UTOPIA, QUICK))
     assert read.overall_outcome is Outcome.SUCCESSFUL
+
+
+async def test_lost_field_is_opened_again(patient_post: ChipCounter) -> None:
+    post = patient_post
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    commands = (await post.present(document, Chip.issue(document, UTOPIA, QUICK))).chip.commands
+    await post.remove_chip()
+    for at in range(1, commands + 1) if TIMES > 100 else (11, 30):
+        chip = Chip.issue(document, UTOPIA, QUICK, [fault.FieldLoss(at=at)])
+        read = await post.present(document, chip)
+        assert read.end_reason is TransactionEnd.COMPLETE, at
+        assert Outcome.ABORTED not in {made.outcome for made in read.checks}, at
+        assert read.chip.attempts == 2
+        assert read.chip.data_groups_read == (1, 2, 14)
+        await post.remove_chip()
+
+
+async def test_other_program_does_not_break_session(post: ChipCounter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    await post.place_chip(Chip.issue(document, UTOPIA, QUICK))
+    async with other_program("meddle", SLOT_NAME):
+        read = await post.present(document, None)
+        assert read.chip.attempts == 1
+        assert Outcome.ABORTED not in {made.outcome for made in read.checks}
+        assert read.chip.data_groups_read == (1, 2, 14)
+    await post.remove_chip()
+
+
+async def test_program_that_holds_the_slot_is_named(post: ChipCounter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    await post.place_chip(Chip.issue(document, UTOPIA, QUICK))
+    async with other_program("hold", SLOT_NAME) as program:
+        for _ in range(2):
+            read = await post.present(document, None)
+            (check,) = [made for made in read.checks if made.id == "chip.access"]
+            assert (check.outcome, check.reason) == (Outcome.ABORTED, "port_held")
+            assert f"(pid {program.pid}) keeps the chip reader for itself" in check.text
+            waiting = [one for one in threading.enumerate() if one.name == "pcsc-connect"]
+            assert len(waiting) == 1, "one wait for the slot, however many documents come"
+    read = await post.present(document, None)
+    assert read.chip.data_groups_read == (1, 2, 14)
+    await post.remove_chip()
 
 
 async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
