@@ -76,8 +76,7 @@ class LayoutCheck:
         yield from self._judge()
 
     def _note(self, frame: Frame) -> None:
-        if isinstance(frame, CompleteFrame) and (mrz := typed_zone(frame.payload)[1]) is not None:
-            valid = _is_valid(mrz)
+        if isinstance(frame, CompleteFrame) and (valid := _is_valid_zone(frame.payload)) is not None:
             self._is_valid = self._is_valid or valid
             self._is_misread = self._is_misread or not valid
 
@@ -97,10 +96,8 @@ class LayoutCheck:
         """Return True if a run has a valid zone when it is typed by another layout."""
         framing = WedgeFraming(self._gap_s, layout)
         for frame in (*framing.feed(run), *framing.on_silence()):
-            if isinstance(frame, CompleteFrame):
-                mrz = typed_zone(frame.payload)[1]
-                if mrz is not None and _is_valid(mrz):
-                    return True
+            if isinstance(frame, CompleteFrame) and _is_valid_zone(frame.payload):
+                return True
         return False
 
     def _set(self, verdict: FormatVerdict | None) -> Iterator[FormatVerdict]:
@@ -109,8 +106,11 @@ class LayoutCheck:
             yield verdict or FormatVerdict("", b"", is_suspected=False)
 
 
-def _is_valid(mrz: Mrz) -> bool:
-    """Return True if the check digits are right and the code of the issuing state is known."""
-    digits, _ = mrz_checks(mrz, today())
+def _is_valid_zone(text: bytes) -> bool | None:
+    """Return True if the check digits of a zone are right and its state's code is known; None: no zone."""
+    lines, mrz = typed_zone(text)
+    if mrz is None:
+        return None
+    digits, _ = mrz_checks(mrz, lines, today())
     found = {deviation.code for deviation in mrz.deviations}
     return digits.outcome is Outcome.SUCCESSFUL and not found & _UNKNOWN_STATES
