@@ -34,8 +34,8 @@ COMMANDS = {
     "doctor": "Check broker, certificates, clock, disk, machine and devices. Works without a "
     "running gateway too.",
     "why": "Explain why a device does not read, with remedies. Works without a running gateway too.",
-    "discover": "Find devices that are plugged in or respond: address, users, drivers, and the table to "
-    "paste.",
+    "discover": "Find devices that are plugged in or respond: their address, users, drivers, and the table "
+    "to paste.",
     "bundle": "Pack findings, redacted configuration, states, counters, log and versions, "
     "without personal data.",
     "udev": "Print the udev rules that a post's devices need: permissions, names, exclusion "

@@ -46,9 +46,8 @@ REFUSED_ATTEMPTS, REFUSED_WITHIN_S = 3, 3600.0
 Devices lock an account after a few wrong passwords, many for an hour or until a person unlocks it.
 """
 ACCEPTED_S = 60.0
-"""Time for which a device must have been open to show that it accepts its credentials, in seconds.
-
-Some devices answer the requests of an opening without any.
+"""Time, in seconds, for which a device must have been open before it refuses its credentials, to show that it
+accepted them: some answer the requests of an opening without any.
 """
 MAX_KEPT_BAD_FRAMES = 32
 BABBLING_PAUSE_S = 0.02
@@ -201,9 +200,11 @@ class DeviceWorker:
                 case _:
                     wait = failing
             ended_s = asyncio.get_running_loop().time()
-            if ended_s - begun_s > ACCEPTED_S:
+            is_refused = isinstance(failure, CredentialsRefusedError)
+            was_open = self.counters.opens > opened
+            if was_open and (not is_refused or ended_s - begun_s > ACCEPTED_S):
                 refused.clear()
-            if isinstance(failure, CredentialsRefusedError):
+            if is_refused:
                 refused.append(ended_s)
             await _wait_before_retry(wait.next_s(), failure)
             if len(refused) == REFUSED_ATTEMPTS:

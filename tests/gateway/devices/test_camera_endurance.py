@@ -36,7 +36,6 @@ CYCLES = int(os.environ.get("BORDERPOST_CAMERA_CYCLES", "4"))
 POSITION = "lane-1/camera"
 USER = {"username": "watch", "password": "hAyst4ck n33dle"}
 IN_TIME_S = 3.0
-LONG = 1 if CYCLES < 100 else 8
 MORE_MB = 4.0
 POOL = min(32, (os.cpu_count() or 1) + 4)
 """Upper bound on threads of the loop's default executor."""
@@ -154,9 +153,9 @@ async def locked_out_by_mistake(lane: Lane, outage_s: float) -> None:
 
 
 async def locked_out_for_a_while(lane: Lane, outage_s: float) -> None:
-    """Restore the password by another restart, while retries are rare."""
+    """Restore the password by another restart, before the third attempt, the last within an hour."""
     await locked_out(lane)
-    await asyncio.sleep(outage_s * LONG)
+    await asyncio.sleep(outage_s / 4)
     lane.camera.access.password = USER["password"]
     await lane.inject_fault("service-dies", for_s=0.3)
     await asyncio.sleep(0.3)
