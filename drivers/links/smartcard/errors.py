@@ -33,6 +33,8 @@ def card_errors() -> frozenset[int]:
             scard.SCARD_W_RESET_CARD,
             scard.SCARD_W_UNPOWERED_CARD,
             scard.SCARD_W_UNRESPONSIVE_CARD,
+            # pcscd has powered up a chip that was lost and found, and notified only of the latter.
+            scard.SCARD_E_PROTO_MISMATCH,
             # The field was lost in the middle of a command.
             scard.SCARD_F_COMM_ERROR,
             scard.SCARD_E_NOT_TRANSACTED,
