@@ -7,13 +7,18 @@ import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from drivers.camera.onvif.discovery import FoundCamera, search
+from drivers.installation import how_to_install
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.links.modbus.link import ModbusSettings
 from drivers.links.modbus.pdu import Function, ModbusExceptionResponse, ReadBits
 from drivers.links.request_queue import LineNotFree
+
+if TYPE_CHECKING:
+    from drivers.camera.onvif.discovery import FoundCamera
 
 MODBUS_PORT = 502
 MAX_HOSTS = 256
@@ -27,8 +32,14 @@ RESPONSE_S = 1.0
 
 async def find_cameras(
     interfaces: Sequence[str | None], search_s: float
-) -> tuple[list[FoundCamera], list[str]]:
+) -> "tuple[list[FoundCamera], list[str]]":
     """Return the cameras that respond through these interfaces, and a sentence for each failed search."""
+    if not interfaces:
+        return [], []
+    if find_spec("defusedxml") is None:
+        return [], [f"Cameras in the network were not searched: {how_to_install('camera')}"]
+    from drivers.camera.onvif.discovery import search
+
     found: dict[str, FoundCamera] = {}
     failures = []
     for interface in interfaces:

@@ -4,9 +4,9 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from drivers.camera.onvif.discovery import FoundCamera
 from drivers.links.address import is_same_address
 from drivers.links.device_node import processes_with_open
 from gateway.config import DeviceSettings
@@ -28,6 +28,9 @@ from gateway.diagnostics.discovery.proposals import (
 from gateway.diagnostics.discovery.slots import list_slots
 from gateway.diagnostics.discovery.usb_functions import LocalFunction, list_functions, stable_address
 from gateway.diagnostics.host import HostView
+
+if TYPE_CHECKING:
+    from drivers.camera.onvif.discovery import FoundCamera
 
 PEOPLE_TYPE = "If people type on it, do not configure it: the driver takes every key from them."
 HID_MODE = (
@@ -162,7 +165,7 @@ def _slot(slot: str, known: Known, devices: Mapping[Position, DeviceSettings]) -
     return FoundDevice(kind="smartcard", name=slot, address=slot, position=position, paste=paste)
 
 
-def _camera(camera: FoundCamera, known: Known, positions: Positions) -> FoundDevice:
+def _camera(camera: "FoundCamera", known: Known, positions: Positions) -> FoundDevice:
     host = urlsplit(camera.url).hostname
     position = next(
         (where for where, address in known if (address.endpoint or ("",))[0] == host and _is_web(address)),
