@@ -15,6 +15,8 @@ STALL_S = 0.3
 STOP_S = 0.3
 """Time from a stop to its frame: one frame's answer, and a little."""
 FRAME_S = 0.25
+NOTHING_DONE = ("rejected", "expired")
+"""States of answers that say that nothing was written."""
 SEEN_S = 0.3
 """Time after a second reading of the open limit until no reopening is on its way any more, in seconds."""
 KEPT_S = 15.0
@@ -143,7 +145,7 @@ def explain(case: Case, moves: list[Action]) -> Iterator[tuple[Action, Command |
             one for one in fitting
             if not any(answer.at_s < action.at_s - LATE_S for answer in case.answers.get(one.id, []))
             and one.deadline_s >= action.at_s - LATE_S
-            and not any(answer.state == "rejected" for answer in case.answers.get(one.id, []))
+            and not any(answer.state in NOTHING_DONE for answer in case.answers.get(one.id, []))
         ]  # fmt: skip
         of_this_life = [one for one in open_ones if one.life == case.life_at(action.at_s)]
         if not of_this_life and is_reopening(case, action):

@@ -223,6 +223,19 @@ def test_held_frame_that_moves_nothing(pulse_s: float, stall: bool, broken: bool
 
 
 @pytest.mark.parametrize(
+    ("state", "broken"), [("rejected", False), ("expired", False), ("failed", True), ("done", True)]
+)
+def test_reopening_is_no_command_that_did_nothing(state: str, broken: bool) -> None:
+    """A frame belongs to a command that waits, unless its answer says that nothing was written."""
+    story = closing_left((4.0, 9.0))
+    story.polls(0.2, 24.0)
+    story.command(4.1, "open", "c2", within_s=0.5)
+    story.move(4.3, OPEN)
+    story.answer(4.9, "c2", state)
+    assert (TOO_OFTEN in story.rules(24.0)) is broken
+
+
+@pytest.mark.parametrize(
     ("facts", "written_s", "broken"),
     [
         (SILENT, (6.4, 6.7), False),
