@@ -91,8 +91,12 @@ class Outbox:
         counters: Iterable[StreamCounter],
         progress: Progress,
         epoch: str,
+        last_id: str = "",
     ) -> list[LostEvent]:
-        """Commit events, new streams and progress together; return the events dropped to make room."""
+        """Commit events, new streams and progress together; return the events dropped to make room.
+
+        `last_id`: newest id, if events that are not stored have newer ones than those stored.
+        """
         large = [
             (entry, part, self.keys.encrypt(self._blob_key(entry, counters, part), blob.content))
             for entry in entries
@@ -106,6 +110,8 @@ class Outbox:
             with self.rows.transaction():
                 self._store_streams(counters, epoch)
                 self.rows.insert(entries, files, self.keys)
+                if last_id:
+                    self.rows.store_last_id(last_id)
                 losses = self._eviction.evict()
                 self._advance(progress)
         except BaseException:

@@ -301,8 +301,13 @@ class RowStore:
         self._connection.execute(
             "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (position.stored_events, number)
         )
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('last_id', ?)", (self.last_id,))
+        self.store_last_id(self.last_id)
         return freed
+
+    def store_last_id(self, event_id: str) -> None:
+        """Store the newest id apart from the events, of which the one with that id may be gone."""
+        self.last_id = max(self.last_id, event_id)
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('last_id', ?)", (self.last_id,))
 
     def _delete_blobs(self, span: tuple[int, int]) -> None:
         rows = self._connection.execute("DELETE FROM blob WHERE k > ? AND k <= ? RETURNING file", span)

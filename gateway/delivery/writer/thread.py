@@ -30,7 +30,7 @@ from gateway.delivery.outbox.encryption import MasterKey
 from gateway.delivery.outbox.outbox import AckLog, Outbox, Progress, RetainedTopicLog
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.outbox.recovery import open_outbox
-from gateway.delivery.outbox.sequence import SequenceAllocator, new_epoch, parse_uuid7
+from gateway.delivery.outbox.sequence import SequenceAllocator, format_uuid7, new_epoch, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
 from gateway.delivery.writer.memory_buffer import MemoryBuffer
 from gateway.delivery.writer.messages import (
@@ -250,7 +250,9 @@ class WriterThread(threading.Thread):
                 raise
             self._report_lost(self.memory_buffer.remove_delivered(self._time.boot_ns()))
             counters, entries = self._sequence.counters, [entry for entry, _ in self.memory_buffer]
-            losses = outbox.store(entries, counters, {}, self._sequence.epoch)
+            # Events that were delivered from memory have ids, too.
+            last_id = format_uuid7(self._sequence.ids.last)
+            losses = outbox.store(entries, counters, {}, self._sequence.epoch, last_id)
         except (sqlite3.Error, OSError) as error:
             self._on_write_failed(error, {})
             return

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.gateway.deliveries import ScriptedBroker, event, until
+from support.gateway.deliveries import FakeTime, ScriptedBroker, event, until
 
 from drivers.observation import DataClass
 from gateway.delivery.destination.scheduler import PAGE_EVENTS
@@ -178,6 +178,31 @@ async def test_failed_recovery_keeps_acknowledgements(deliver, outbox_directory,
             delivery.submit(event(1))
             await until(lambda: len(advanced) >= 2)
         assert ("local", 77) in advanced[1]
+
+
+async def test_ids_rise_after_delivery_from_memory(deliver, mosquitto, subscribe, monkeypatch):
+    """All events of a disk problem were delivered before its end, so none of them is on the disk."""
+
+    def fail(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    clock = FakeTime()
+    subscriber = await subscribe(mosquitto)
+    delivery = await deliver(local(mosquitto), time_source=clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery._writer.thread._outbox, "store", fail)
+        delivery.submit(event(0))
+        await subscriber.has(1)
+        await until(lambda: delivery._writer.thread.acks)
+    await until(lambda: "disk_full" not in causes(delivery))
+    await delivery.stop(0)
+    clock.jump(-3600)
+    again = await deliver(local(mosquitto), time_source=clock)
+    again.submit(event(1))
+    await subscriber.has(2)
+    first, second = subscriber.events
+    assert first["epoch"] == second["epoch"]
+    assert first["id"] < second["id"]
 
 
 async def test_full_disk_bounds_memory_travellers_go_first(small_disk, deliver):
