@@ -121,27 +121,35 @@ def install(folder: Path) -> Path:
     return site
 
 
+def worst_first(count: int) -> dict[str, str]:
+    """Return the texts of some drivers that fail at their load."""
+    return dict(sorted(AT_LOAD.items(), key=lambda one: one[0] not in WORST)[:count])
+
+
 def describe_all(fixture: GatewayFixture, names: dict[str, str]) -> None:
     for number, name in enumerate(names):
         fixture.describe(f"lane-9/device-{number}", name.replace("_", "-"))
 
 
-@pytest.mark.long(15)
+@pytest.mark.parametrize(
+    "count", [6, pytest.param(len(AT_LOAD), marks=[pytest.mark.thorough, pytest.mark.long(15)])]
+)
 def test_check_names_each_malformed_driver(
-    tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
+    at_load = worst_first(count)
     monkeypatch.setattr(probe, "_run", spawn_probe)
     monkeypatch.setattr(probe, "CPU_LIMIT_S", 2)  # a loop spends it whole
     monkeypatch.syspath_prepend(str(PLUGINS))
     monkeypatch.syspath_prepend(str(install(tmp_path)))
     post = GatewayFixture(tmp_path, mosquitto)
-    describe_all(post, AT_LOAD)
+    describe_all(post, at_load)
     post.describe("lane-1/reader")
     with pytest.raises(ConfigError) as raised:
         load(post.config)
     issues = {issue.key[1]: issue for issue in raised.value.issues}
-    assert set(issues) == {f"lane-9/device-{number}" for number in range(len(AT_LOAD))}
-    for number, name in enumerate(AT_LOAD):
+    assert set(issues) == {f"lane-9/device-{number}" for number in range(count)}
+    for number, name in enumerate(at_load):
         issue = issues[f"lane-9/device-{number}"]
         assert name.replace("_", "-") in issue.text, issue
         assert "package malformed-drivers 2" in issue.text, issue
@@ -157,7 +165,7 @@ def test_check_names_each_malformed_driver(
 @pytest.mark.long(20)
 async def test_post_runs_with_malformed_drivers(gateway: GatewayFixture, count: int) -> None:
     """Each costs a process that imports it: the worst of them in each run, all of them in a thorough one."""
-    at_load = dict(sorted(AT_LOAD.items(), key=lambda one: one[0] not in WORST)[:count])
+    at_load = worst_first(count)
     gateway.path = (install(gateway.folder),)
     gateway.probe_cpu_s = 2
     wire = await gateway.wire("lane-1/reader")

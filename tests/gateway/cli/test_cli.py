@@ -113,6 +113,7 @@ def test_changed_contract_is_reported(tmp_path: Path) -> None:
     assert written == (ROOT / "config/contract/asyncapi.yaml").read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.long(15)
 def test_two_demos_run_at_once(tmp_path: Path) -> None:
     """One uses Mosquitto, the other the broker from the wheel."""

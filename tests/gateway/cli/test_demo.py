@@ -72,7 +72,11 @@ def test_interrupt_while_loading(module: str) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.thorough)],
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.thorough),
+    ],
 )
 @pytest.mark.long(6)
 def test_each_signal_ends_a_demo(number: signal.Signals, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def check_libccid(folder: Path, cards: str, passed: int) -> None:
     print(done.stdout)  # times
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(NO_CCID is not None, reason=str(NO_CCID))
 @pytest.mark.timeout(900)
 @pytest.mark.long(25)
