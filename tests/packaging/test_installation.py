@@ -14,7 +14,13 @@ from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
 from gateway.contract.states import KeyStorage
-from gateway.diagnostics.udev_rules import driver_rules, late_post_rules, post_rules
+from gateway.diagnostics.udev_rules import (
+    LATE_RULES_FILE,
+    POST_RULES_FILE,
+    driver_rules,
+    late_post_rules,
+    post_rules,
+)
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = {"borderpost.service": "", "borderpost-key.service": "", "mosquitto.service": "mosquitto.service.d"}
@@ -226,3 +232,9 @@ def test_installed_files_exist_and_scripts_parse() -> None:
     assert len(scripts) == 4
     for script in scripts:
         subprocess.run(["sh", "-n", script], check=True)
+
+
+def test_purge_removes_rules_of_post() -> None:
+    purge = (SYSTEMD / "deb/gateway/postrm").read_text().partition("purge)")[2]
+    for file in (POST_RULES_FILE, LATE_RULES_FILE):
+        assert str(file) in purge

@@ -169,7 +169,8 @@ def limit_daemon(targets: Targets) -> None:
 
 @attempt
 def renice_daemon(targets: Targets) -> None:
-    os.setpriority(os.PRIO_PROCESS, int(targets["daemon"]), 10)
+    pid = int(targets["daemon"])
+    os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid) + 1)
 
 
 @attempt
