@@ -1,4 +1,4 @@
-"""What the judge excuses for the state of line and process: each just inside, and just outside."""
+"""Excuses of the judge for the state of line and process: each case just inside, and just outside."""
 
 from collections.abc import Callable
 

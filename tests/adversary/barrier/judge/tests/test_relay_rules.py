@@ -27,7 +27,7 @@ def test_long_pulse_is_found(tenths: int, broken: bool) -> None:
 
 @pytest.mark.parametrize(("facts", "broken"), [(FACTS, True), (TIMED, False)])
 def test_contact_without_an_end_is_found(facts: LaneFacts, broken: bool) -> None:
-    """Where the board could time it."""
+    """A board that can time pulses must be given the time."""
     story = Story(facts)
     story.switch(3.0, OPEN, True)
     story.switch(3.5, OPEN, False)
