@@ -287,6 +287,9 @@ async def test_unrecorded_closing_is_refused(gateway: GatewayFixture, site: Modb
             assert len(site.log.actuations) == before
         await as_soon_as_it_may(desk, "close")
         decided = [json.loads(line)["data"] for line in audit.read_text().splitlines()]
-        assert [one.get("verb") for one in decided if "decision" in one][-3:] == ["open", "close", "close"]
+        verbs = [one["verb"] for one in decided if "decision" in one]
+        after_opening = verbs[len(verbs) - verbs[::-1].index("open") :]
+        assert len(after_opening) >= 2  # the close that was not recorded, and one or more attempts after it
+        assert {*after_opening} == {"close"}
         with refusing():
             await desk.command(BARRIER, "stop")
