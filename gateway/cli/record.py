@@ -35,6 +35,7 @@ WIRES: dict[str, Wire] = {
     "SerialSettings": "serial",
     "ModbusSettings": "serial",
     "KeyboardSettings": "keyboard",
+    "HidSettings": "hidraw",
     "UsbSettings": "usb",
     "HttpSettings": "http",
     "HttpListenerSettings": "http-listener",

@@ -119,6 +119,7 @@ def test_link_type_of_each_device() -> None:
         "desko": "http",
         "gpio-barrier": "other",
         "modbus-barrier": "modbus-tcp",
+        "mrz-hid": "hidraw",
         "mrz-serial": "serial",
         "mrz-wedge": "keyboard",
         "ocr-scanner": "serial",
