@@ -27,6 +27,8 @@ class WorkerSpec:
     """Files and folders that no worker may read."""
     further_places: tuple[str, ...] = ()
     """Files and folders that a test bed needs; ignored in production."""
+    is_traced: bool = False
+    """True if a trace waits for this worker, which then keeps the bytes of its first seconds."""
     record: str | None = None
     """Record of the position at the start; see `drivers.record.DeviceRecord`."""
 

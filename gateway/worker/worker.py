@@ -97,6 +97,8 @@ class DeviceWorker:
         self.diagnostics = WorkerDiagnostics(
             spec.position, spec.expected_firmware, self._driver_class.describe_chunk
         )
+        if spec.is_traced:
+            self.diagnostics.wire_tap.keep_early()
         self.counters = WorkerCounters()
         self._open_since_ns = 0
         """Start of the online time not counted yet, by the boot clock; 0: the device is not open."""
