@@ -45,6 +45,7 @@ from gateway.supervision.worker_output import (
     read_identity,
     read_outcome,
     read_record_number,
+    read_refused_ages,
 )
 from gateway.worker.spec import WorkerSpec
 
@@ -279,6 +280,7 @@ class DeviceSupervisor:
     async def restart(self) -> None:
         """Replace the worker process; return when the new one runs. Other devices are not affected."""
         self._retry_now.set()
+        self._records.refusals.grant_attempt(self.spec.position)
         process = self._process
         if process.connection is None:
             return
@@ -358,6 +360,7 @@ class DeviceSupervisor:
             self.spec,
             record=await self._records.read(self.spec.position),
             is_traced=self._traces > 0,
+            refused_ages_s=self._records.refusals.ages_s(self.spec.position, self.spec.settings),
         )
         await self._process.fork(self._forkserver, spec, self._network_rights())
         if self._paused:
@@ -445,6 +448,9 @@ class DeviceSupervisor:
                 number = read_record_number(head)
                 stored = partial(self._process.send, FrameType.RECORD_STORED, {"number": number})
                 self._records.write(self.spec.position, body.decode(), stored)
+            case FrameType.REFUSED:
+                ages_s = read_refused_ages(head)
+                self._records.refusals.keep(self.spec.position, self.spec.settings, ages_s)
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))

@@ -1,4 +1,4 @@
-"""Traces that go on in the next worker, from its first byte on."""
+"""Traces and counts that go on in the next worker: bytes from its first one, and refused passwords."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from support.gateway.workers import WorkerFixture, worker_fixture
 from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
+from drivers.links.link import Cause
 from gateway.ipc.rpc import RpcError
 from simulators.passport.hid import HidFormat, HidReader
 from simulators.specimens import ERIKSSON_LINES
@@ -57,3 +58,33 @@ async def test_trace_has_every_opening_from_its_first_byte(worker_fixture: Worke
         await device.stop()
         with pytest.raises(RpcError):
             await next_items(pieces, 1)
+
+
+async def test_refused_password_is_counted_over_restarts(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/camera")
+    device = worker_fixture.devices["lane-1/camera"]
+    async with asyncio.timeout(PATIENCE_S):
+        for number in range(3):
+            await wire.wait_for_host()
+            await wire.send(b"refuse\n")
+            await wire.wait_for_host_close()
+            if number == 1:  # wherever it is restarted in between
+                await device.restart()
+
+    def waits() -> bool:
+        state = worker_fixture.notebook.states[-1][1]
+        return state.cause is Cause.NO_PERMISSION and "not opened yet" in state.text
+
+    assert device.pid is not None
+    os.kill(device.pid, signal.SIGKILL)
+    await worker_fixture.notebook.until(waits)
+    assert not wire.has_host
+    # A person may have corrected the account in the device: one more attempt, and no other for an hour.
+    await device.restart()
+    async with asyncio.timeout(PATIENCE_S):
+        await wire.wait_for_host()
+        await wire.send(b"refuse\n")
+        await wire.wait_for_host_close()
+    await device.restart()
+    await worker_fixture.notebook.until(waits)
+    assert not wire.has_host

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
 from gateway.ipc.frames import FrameType
+from gateway.supervision.refused_attempts import RefusedAttempts
 from gateway.worker import worker as worker_module
 from gateway.worker.spec import WorkerSpec
 from gateway.worker.worker import REFUSED_WITHIN_S, DeviceWorker
@@ -31,6 +34,9 @@ SPEC = WorkerSpec(
 )
 
 
+ACCOUNT = {"url": "http://192.0.2.1", "username": "gateway", "password": "secret", "gap_s": 1}
+
+
 class Connection:
     """The daemon's end: keeps reported states."""
 
@@ -38,11 +44,15 @@ class Connection:
 
     def __init__(self) -> None:
         self.states: list[dict[str, Any]] = []
+        self.kept = RefusedAttempts()
 
     def send(self, kind: FrameType, head: dict[str, Any] | None = None, _body: bytes = b"") -> None:
         if kind is FrameType.STATE:
             assert head is not None
             self.states.append(head)
+        elif kind is FrameType.REFUSED:
+            assert head is not None
+            self.kept.keep(SPEC.position, ACCOUNT, tuple(head["ages_s"]))
 
 
 class Jail:
@@ -50,10 +60,13 @@ class Jail:
         return False
 
 
-def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[float], list[dict[str, Any]]]:
+def attempts_within(
+    hours: float, attempt: Callable[[int], Any], restart_every_s: float = math.inf
+) -> tuple[list[float], list[dict[str, Any]]]:
     """Run a worker for virtual hours; return the times of its attempts, in seconds, and its states.
 
     `attempt` is called with the number of each attempt, from 0: it raises, or returns the time of being open.
+    With `restart_every_s` the worker is replaced again and again, and told what the one before had reported.
     """
     times: list[float] = []
     connection = Connection()
@@ -77,10 +90,14 @@ def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[f
         patch.setattr(worker_module, "load_driver", lambda _: Scripted)
 
         async def run() -> None:
-            worker = DeviceWorker(SPEC, Settings(), Jail(), connection)  # type: ignore[arg-type]
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(hours * 3600):
-                    await worker.run()
+            loop, kept = asyncio.get_running_loop(), connection.kept
+            end_s = loop.time() + hours * 3600
+            while loop.time() < end_s:
+                spec = replace(SPEC, refused_ages_s=kept.ages_s(SPEC.position, ACCOUNT))
+                worker = DeviceWorker(spec, Settings(), Jail(), connection)  # type: ignore[arg-type]
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(end_s, loop.time() + restart_every_s)):
+                        await worker.run()
 
         runner.run(run())
     return [at - times[0] for at in times], connection.states
@@ -93,7 +110,8 @@ def refusal(retry_when: Any = None) -> LinkError:
 
 
 def most_in_an_hour(times: list[float]) -> int:
-    return max(sum(0 <= other - at < REFUSED_WITHIN_S for other in times) for at in times)
+    within_s = REFUSED_WITHIN_S - 0.001  # times are sums of ages
+    return max(sum(0 <= other - at < within_s for other in times) for at in times)
 
 
 def test_refused_password_is_tried_three_times_an_hour() -> None:
@@ -115,6 +133,30 @@ def test_device_that_restarts_again_and_again_counts_too() -> None:
 
     times, _ = attempts_within(2, refuse)
     assert most_in_an_hour(times) == 3
+
+
+@pytest.mark.parametrize("restart_every_s", [30.0, 500.0, 2000.0])
+def test_restarted_worker_counts_on(restart_every_s: float) -> None:
+    def refuse(_number: int) -> None:
+        raise refusal()
+
+    times, states = attempts_within(2.5, refuse, restart_every_s)
+    assert most_in_an_hour(times) == 3
+    assert len(times) > 6, "and again each hour"
+    assert all(state["cause"] is Cause.NO_PERMISSION for state in states)
+
+
+def test_other_account_is_tried_at_once() -> None:
+    async def kept() -> None:
+        attempts = RefusedAttempts()
+        attempts.keep("lane-1/camera", ACCOUNT, (3.0, 2.0, 1.0))
+        same = attempts.ages_s("lane-1/camera", {**ACCOUNT, "exposure_ms": 5})
+        assert [round(age_s) for age_s in same] == [3, 2, 1]
+        for change in ({"password": "other"}, {"username": "admin"}, {"url": "http://192.0.2.9"}):
+            assert attempts.ages_s("lane-1/camera", {**ACCOUNT, **change}) == ()
+        assert attempts.ages_s("lane-2/camera", ACCOUNT) == ()
+
+    asyncio.run(kept())
 
 
 def test_refusals_after_opening_count_too() -> None:
