@@ -174,7 +174,7 @@ class HidReader(MrzReader):
     async def _send_reports(self, reports: Sequence[bytes], every_s: float = 0.0) -> bool:
         received = True
         for number, report in enumerate(reports):
-            if number:
+            if number and every_s:
                 await asyncio.sleep(every_s)
             event = input_event(report) if self._host is not None else report
             received = await super().send(event) and received

@@ -60,12 +60,9 @@ class UsbHidReader(UsbDevice):
         raise Stall
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:  # noqa: ARG002
-        """Send one report; return whether a host reads it."""
-        if not self.is_plugged:
-            return False
-        host_reads = self.is_in_requested(SENDS)
+        """Send one report, which waits for a host; return whether the reader is plugged in."""
         self.queue_in(SENDS, data)
-        return host_reads
+        return self.is_plugged
 
     async def wait_drained(self, *, within_s: float = 0.5) -> bool:
         """Wait until the host has read all reports; return False if it has not after `within_s` seconds."""

@@ -34,7 +34,7 @@ from simulators.usb.keyboard import REPORTS as KEYBOARD_DESCRIPTOR
 
 PASSPORT, CARD = ERIKSSON_LINES["TD3"], ERIKSSON_LINES["TD1"]
 SILENCE = {"gap_s": 0.1}
-"""For tests that wait for a silence; those that read whole texts keep the longer default."""
+"""For tests that wait for a silence; the others are not disturbed by one, on a machine that pauses."""
 
 
 class Reader:
@@ -74,7 +74,7 @@ async def reader_on(
         identity = IDENTITIES[hid_format]
         device = HidReader(wire, hid_format, replace(identity, descriptor=descriptor or identity.descriptor))
         links = LinkFactory()
-        driver = MrzHid(MrzHidSettings(port=str(port), **settings), links)
+        driver = MrzHid(MrzHidSettings(port=str(port), **{"gap_s": 5} | settings), links)
         try:
             await driver.open()
             async with asyncio.timeout(PATIENCE_S):
@@ -167,11 +167,13 @@ async def test_garbage_around_frame_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("hid_format", HidFormat)
 async def test_impossible_lengths_are_a_suspicion(hid_format: HidFormat, tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", hid_format, **SILENCE) as reader:
-        for size in (16, 17, 18):
-            await reader.device.inject(Noise(size=size))
-            assert isinstance(await reader.next(), BadFrame)
-            await asyncio.sleep(3 * SILENCE["gap_s"])
-        status = await reader.next(Status)
+        status = None
+        async with asyncio.timeout(PATIENCE_S):
+            while status is None:  # each after a silence; on a busy machine two may be one run of reports
+                await reader.device.inject(Noise(size=16))
+                assert isinstance(await reader.next(), BadFrame)
+                await asyncio.sleep(3 * SILENCE["gap_s"])
+                status = None if reader.output.empty() else await reader.next()
         assert (status.state, status.cause) == (StateCode.FAULT, Cause.WRONG_FORMAT)
         assert hid_format in status.text
         assert status.how
@@ -239,7 +241,7 @@ def test_descriptor_not_understood_is_refused(
     assert words[1] in refused.value.how
 
 
-def test_maker_of_accessis_layout_may_be_configured() -> None:
+def test_layout_of_other_maker_by_setting() -> None:
     layout = choose_layout(parse_descriptor(ACCESSIS_DESCRIPTOR), "accessis", 0x046D, "usb:1:2")
     assert layout.name == "accessis"
 
@@ -309,7 +311,7 @@ def test_any_reports_are_framed_or_counted(hid_format: HidFormat, reports: list[
     list(framing.feed(reports[0] if reports else b""))
 
 
-def test_half_text_is_not_joined_to_another_symbology() -> None:
+def test_half_text_ends_at_other_symbology() -> None:
     device, framing = simulated(HidFormat.POS)
     half = device.reports_of(device.frame(PASSPORT)[:56], continues=True)
     device._symbology = b"]Q1"

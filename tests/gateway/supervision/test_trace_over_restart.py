@@ -31,7 +31,7 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["hex"][:11] for item in items]
 
 
-async def test_trace_has_every_opening_from_its_first_byte(worker_fixture: WorkerFixture) -> None:
+async def test_trace_has_every_opening_whole(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader", "mrz-hid", plugged=False)
     reader = HidReader(wire, HidFormat.ACCESSIS)
     device = worker_fixture.devices["lane-1/reader"]
@@ -60,7 +60,7 @@ async def test_trace_has_every_opening_from_its_first_byte(worker_fixture: Worke
             await next_items(pieces, 1)
 
 
-async def test_refused_password_is_counted_over_restarts(worker_fixture: WorkerFixture) -> None:
+async def test_refused_passwords_are_counted_on(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/camera")
     device = worker_fixture.devices["lane-1/camera"]
     async with asyncio.timeout(PATIENCE_S):

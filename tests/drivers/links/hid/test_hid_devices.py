@@ -39,7 +39,7 @@ def test_usb_address_finds_node(tmp_path: Path) -> None:
     assert "A1, B2" in ambiguous.text
 
 
-def test_documents_come_from_first_data_interface(tmp_path: Path) -> None:
+def test_first_data_interface_is_read(tmp_path: Path) -> None:
     """Access-IS 0127: interface 0 is a keyboard, 1 a mouse, 2 sends documents, 3 is for setup."""
     for number, descriptor in enumerate((KEYBOARD_DESCRIPTOR, MOUSE, ACCESSIS_DESCRIPTOR, VENDOR_IN)):
         plug_hid(tmp_path, 9 - number, "0db5:0127", descriptor, interface=number)
