@@ -248,10 +248,12 @@ def read_record_number(head: Mapping[str, Any]) -> int:
 def read_refused_ages(head: Mapping[str, Any]) -> tuple[float, ...]:
     """Return the ages of refused attempts, in seconds; raises WorkerViolationError."""
     ages_s = head.get("ages_s")
-    if not isinstance(ages_s, list) or len(ages_s) > MAX_REFUSED_ATTEMPTS:
-        raise WorkerViolationError("refused attempts that are no short list")
-    if not all(type(age_s) in (int, float) and 0 <= age_s < math.inf for age_s in ages_s):
-        raise WorkerViolationError("a refused attempt with a malformed age")
+    if (
+        not isinstance(ages_s, list)
+        or len(ages_s) > MAX_REFUSED_ATTEMPTS
+        or not all(type(age_s) in (int, float) and 0 <= age_s < math.inf for age_s in ages_s)
+    ):
+        raise WorkerViolationError("refused attempts with malformed ages")
     return tuple(map(float, ages_s))
 
 

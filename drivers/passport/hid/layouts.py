@@ -133,12 +133,15 @@ class PosLayout:
 
 
 def _pos_reports(descriptor: ReportDescriptor) -> Iterator[_PosReport]:
+    """Yield the places in each report with decoded data; only its first such field counts."""
+    found: set[int] = set()
     for field in descriptor.fields:
-        if field.kind != "input" or field.value_bits != 8 or field.is_constant:
+        if field.kind != "input" or field.value_bits != 8 or field.is_constant or field.report_id in found:
             continue
         at = field.value_of(DECODED_DATA)
         if at is None or field.offset_bits % 8:
             continue
+        found.add(field.report_id)
         of_report = [
             other
             for other in descriptor.fields
