@@ -157,7 +157,9 @@ def find_hid(address: str, sysfs: Path = SYSFS) -> HidPlace:
         if (node.info.vendor_id, node.info.product_id) == (vendor, product)
         and usb["serial"] in (None, node.info.serial_number)
     ]
-    fitting = sorted((node for node in same if node.data_pages), key=lambda node: node.device)
+    # A descriptor that cannot be parsed is refused by the link, which names its fault.
+    fitting = [node for node in same if node.data_pages or node.descriptor is None]
+    fitting.sort(key=lambda node: node.device)
     devices = [list(group) for _, group in groupby(fitting, lambda node: node.device)]
     if not devices:
         raise _absent_error(address, vendor, product, same, nodes, sysfs)
@@ -173,12 +175,12 @@ def find_hid(address: str, sysfs: Path = SYSFS) -> HidPlace:
     return HidPlace(read, _writing_node(read, [node for node in same if node.device == read.device]))
 
 
-def _by_use(node: HidNode) -> tuple[bool, int]:
+def _by_use(node: HidNode) -> tuple[bool, bool, int]:
     """Return the order of a device's interfaces: documents come from the first one, setup from later ones.
 
     Access-IS: 0 or 2, and 3 for setup.
     """
-    return SCANNER_PAGE not in node.data_pages, node.interface
+    return not node.data_pages, SCANNER_PAGE not in node.data_pages, node.interface
 
 
 def _node_at(path: str, nodes: Sequence[HidNode], sysfs: Path) -> HidNode:

@@ -136,6 +136,8 @@ class HidLink:
         """Open the nodes of a reader."""
         self._fd = self._write_fd = _open_locked(place.reads.path)
         self.info = _info(self._fd)
+        self._tap("out", OPEN_EVENT)
+        self._tap("in", create_event(self.info))  # also of a reader that is refused: support needs it
         self.descriptor = self.write_descriptor = self._parse(self.info.descriptor)
         self._read_bytes = max(1, self.descriptor.longest_input_bytes)
         if place.writes is not None and place.writes.path != place.reads.path:
@@ -148,8 +150,6 @@ class HidLink:
             or is_emulated(node)
             or (UHID_PARENT in where and self.info.bus == BUS_USB)
         )
-        self._tap("out", OPEN_EVENT)
-        self._tap("in", create_event(self.info))
 
     async def _open_pty(self, path: str) -> None:
         """Open a simulator's line, and request the description of its device."""

@@ -90,6 +90,13 @@ def test_keyboard_of_same_maker_is_hinted(tmp_path: Path) -> None:
     assert "usb:0DB5:0138" in error.text
 
 
+def test_malformed_descriptor_is_left_to_link(tmp_path: Path) -> None:
+    plug_hid(tmp_path, 0, "0db5:013e", b"\x26\xff")
+    assert paths(find_hid("usb:0DB5:013E", tmp_path)) == ("/dev/hidraw0", None)
+    plug_hid(tmp_path, 1, "0db5:013e", VENDOR_IN, interface=1)
+    assert paths(find_hid("usb:0DB5:013E", tmp_path)) == ("/dev/hidraw1", None)
+
+
 def test_nothing_plugged_in(tmp_path: Path) -> None:
     error = refused("usb:0DB5:013E", tmp_path)
     assert (error.cause, error.action) == (Cause.NO_DEVICE, Action.REPLUG)

@@ -152,6 +152,23 @@ def test_invalid_address_is_refused(port: str) -> None:
 
 # With umockdev: a real open, real ioctls and real reads of a node that the kernel does not have.
 
+REFUSED = """
+import asyncio, json, sys
+from drivers.links.factory import LinkFactory
+from drivers.links.hid.link import HidSettings
+from drivers.links.link import LinkError
+
+async def main():
+    tapped = []
+    links = LinkFactory(lambda direction, chunk: tapped.append(chunk.hex()))
+    try:
+        await links.hid(HidSettings(port=sys.argv[1]))
+    except LinkError as error:
+        print(json.dumps([error.cause, error.text, tapped]))
+
+asyncio.run(main())
+"""
+
 LISTEN = """
 import asyncio, json, sys
 from drivers.links.factory import LinkFactory
@@ -201,3 +218,21 @@ async def test_emulated_node_is_read_in_jail(hid_format: HidFormat, address: str
     assert is_simulated
     written = [b"\0\x80" + bytes(7)] if hid_format is HidFormat.ACCESSIS else []
     assert reader.output_reports == written
+
+
+@needs_umockdev
+async def test_refused_descriptor_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "refused").write_text(REFUSED)
+    identity = replace(IDENTITIES[HidFormat.POS], descriptor=b"\x05\x8c\x26\xff")
+    async with HidrawNode(identity) as node:
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(tmp_path / "refused"), "usb:0C2E:0B87"),
+            env=os.environ | node.environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await asyncio.wait_for(program.communicate(), PATIENCE_S)
+    cause, text, (_, description) = json.loads(said)
+    assert (cause, "is cut" in text) == (Cause.WRONG_DEVICE, True)
+    info = parse_create(bytes.fromhex(description))
+    assert info is not None
+    assert info.descriptor == identity.descriptor
