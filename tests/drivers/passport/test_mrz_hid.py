@@ -262,11 +262,11 @@ async def test_faults_of_serial_lines_are_refused(tmp_path: Path) -> None:
             await HidReader(wire, HidFormat.POS).inject(WrongRate())
 
 
-async def test_hundreds_of_opens_leak_nothing(tmp_path: Path) -> None:
+async def test_thousand_opens_leak_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with SerialLine.open_at(tmp_path / "port", look_s=0.001) as wire:
         HidReader(wire, HidFormat.POS)
-        for _ in range(200):
+        for _ in range(1000):
             links = LinkFactory()
             identity = await MrzHid(MrzHidSettings(port=str(tmp_path / "port")), links).open()
             await links.close()
