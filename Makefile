@@ -65,10 +65,11 @@ TESTS ?= tests
 thorough: $(VENV)/.dev | system-packages
 	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
-# Every attack of tests/adversary, also those that take minutes.
+# Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
 .PHONY: adversary
 adversary: $(VENV)/.dev
-	$(BIN)/pytest --thorough --forks 2 tests/adversary
+	$(BIN)/pytest --thorough --forks 2 -m "not quiet" tests/adversary
+	$(BIN)/pytest --thorough --forks 1 -m quiet tests/adversary
 
 # Power cuts, outages, full disks: MINUTES of them.
 MINUTES ?= 10
