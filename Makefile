@@ -30,8 +30,6 @@ HOLD := $(shell env --block-signal=INT true 2>/dev/null && echo env --block-sign
 demo: $(VENV)/.demo
 	@$(HOLD) $(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
-# How often each recording of a fingerprint scanner is played.
-REPLAYS ?= 50
 # The linters compute while tests wait, and while the oracles come. Packages come first, where nothing holds back
 # what is said of them.
 test: | system-packages
@@ -39,7 +37,7 @@ test: | system-packages
 
 .PHONY: tests
 tests: $(VENV)/.dev $(ORACLES)/.ready
-	REPLAYS=$(REPLAYS) $(BIN)/pytest --forks $(WORKERS)
+	$(BIN)/pytest --forks $(WORKERS)
 
 # The same tests. Python 3.11 traces every line of every library for it, and takes twice as long.
 coverage: $(VENV)/.dev $(ORACLES)/.ready
