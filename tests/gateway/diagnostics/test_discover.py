@@ -183,6 +183,57 @@ def test_configured_device_needs_no_table(host: StagedHost, tmp_path: Path) -> N
         assert found.held_by == ("the gateway, for lane-1/reader (pid 800)",)
 
 
+FORK_SERVER = 790
+
+
+@pytest.fixture
+def gateway(host: StagedHost) -> StagedHost:
+    """Machine with a running gateway, whose workers have the parent FORK_SERVER."""
+    host.process(FORK_SERVER, "forkserver", parent=780)
+    return host
+
+
+def test_worker_of_simulated_device_is_the_gateway(gateway: StagedHost, tmp_path: Path) -> None:
+    port = node(gateway, "pts/3")
+    gateway.process(800, "lane-1/reader", holds=port, parent=FORK_SERVER)
+    gateway.process(801, "socat", holds=port, parent=1)
+    table = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/pts/3"\nframing = "rte"\n'
+    (found,) = found_on(gateway, post_file(tmp_path, table)).devices
+    assert (found.kind, found.position) == ("configured", "lane-1/reader")
+    assert set(found.held_by) == {"the gateway, for lane-1/reader (pid 800)", "socat (pid 801)"}
+
+
+def test_worker_is_known_without_file(gateway: StagedHost) -> None:
+    port = plug_port(gateway, "1-2", "1a86:7523", 4, "ttyUSB0")
+    gateway.process(800, "y-border/reader", holds=port, parent=FORK_SERVER)
+    (found,) = found_on(gateway).devices
+    assert found.held_by == ("the gateway, for y-border/reader (pid 800)",)
+    assert found.remarks == (), "nothing that would end a worker"
+
+
+def test_two_positions_of_one_device_are_named(gateway: StagedHost, tmp_path: Path) -> None:
+    port = plug_port(gateway, "1-2", "1a86:7523", 4, "ttyUSB0")
+    gateway.process(800, "lane-2/reader", holds=port, parent=FORK_SERVER)
+    table = '[device."{}"]\ndriver = "mrz-serial"\nport = "{}"\nframing = "rte"\n'
+    both = table.format("lane-1/reader", "/dev/ttyUSB0") + table.format("lane-2/reader", "usb:1a86:7523")
+    found, second = found_on(gateway, post_file(tmp_path, both)).devices
+    assert found.held_by == ("the gateway, for lane-2/reader (pid 800)",)
+    assert found.remarks == (
+        "lane-1/reader and lane-2/reader have this device: correct the address of one of them.",
+    )
+    assert second.remarks == ("Another position has this device too: correct the address of one of them.",)
+
+
+def test_worker_of_running_gateway_needs_no_proc(host: StagedHost, tmp_path: Path) -> None:
+    """The service's own process cannot see the files that its workers have open."""
+    plug_port(host, "1-2", "1a86:7523", 4, "ttyUSB0")
+    table = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyUSB0"\nframing = "rte"\n'
+    devices = load_sound_parts(post_file(tmp_path, table)).devices
+    options = SearchOptions(interfaces=(), workers={"lane-1/reader": 800})
+    (found,) = discover(devices, host.host_view, options).devices
+    assert found.held_by == ("the gateway, for lane-1/reader (pid 800)",)
+
+
 def test_missing_device_of_file_is_listed(host: StagedHost, tmp_path: Path) -> None:
     table = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "usb:0DB5:0137"\nframing = "rte"\n'
     (found,) = found_on(host, post_file(tmp_path, table)).devices
