@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from drivers.links.address import is_same_address
-from gateway.config import DeviceSettings
+from gateway.config import ConfigError, DeviceSettings
+from gateway.config.loader import load_sound_parts
 from gateway.contract.topics import Position
 from gateway.diagnostics.checks.addresses import Address, find_addresses
 from gateway.diagnostics.checks.conflicting_services import stop_command
-from gateway.diagnostics.checks.holders import NO_WORKERS, find_holders, worker_text
+from gateway.diagnostics.checks.holders import find_holders, worker_text
 from gateway.diagnostics.checks.usb_tree import list_usb_devices, matching_devices
 from gateway.diagnostics.discovery.found import FoundDevice
 from gateway.diagnostics.discovery.network import UNIT, find_boards, find_cameras
@@ -28,6 +31,7 @@ from gateway.diagnostics.discovery.proposals import (
 from gateway.diagnostics.discovery.slots import list_slots
 from gateway.diagnostics.discovery.usb_functions import LocalFunction, list_functions, stable_address
 from gateway.diagnostics.host import HostView
+from gateway.state_dir import is_forbidden
 
 if TYPE_CHECKING:
     from drivers.camera.onvif.discovery import FoundCamera
@@ -49,7 +53,7 @@ class SearchOptions:
     """Addresses that are asked for a board, each as `tcp://host:port`."""
     search_s: float = 2.0
     """Duration of WS-Discovery on one interface, in seconds."""
-    workers: Mapping[str, int] = NO_WORKERS
+    workers: Mapping[str, int] = field(default_factory=dict)
     """Worker of each position whose device is open, by a running gateway. Its console cannot see the files
     that other processes have open."""
 
@@ -61,6 +65,20 @@ class SearchResult:
     devices: list[FoundDevice] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """Sentence for each kind that could not be searched."""
+
+
+OPTIONS = TypeAdapter(SearchOptions)
+RESULT = TypeAdapter(SearchResult)
+
+
+def load_devices(config: Path) -> tuple[Mapping[Position, DeviceSettings], str]:
+    """Return the sound devices of the post's file, if there is one, and a sentence if it cannot be used."""
+    if not os.path.lexists(config) and not is_forbidden(config):
+        return {}, ""
+    try:
+        return load_sound_parts(config).devices, ""
+    except (ConfigError, OSError):
+        return {}, f"{config} cannot be used, so no device is marked as configured: borderpost config check"
 
 
 def discover(
