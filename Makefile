@@ -108,6 +108,11 @@ recordings: $(VENV)/.dev
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
 
+# The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.
+.PHONY: quality
+quality: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m quality $(DRIVER)
+
 # Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
 messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.console.catalogues
