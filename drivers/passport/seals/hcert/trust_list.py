@@ -36,7 +36,8 @@ _MAX_FILE_BYTES = 32 * 1024 * 1024
 _MAX_KEYS = 20_000
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
-_COUNTRY = re.compile(r":([A-Z]{3})(?=[:#])")
+_COUNTRY = re.compile(r":trustlist:[^:#]*:([A-Z]{3})(?=[:#])")
+"""State in an identifier of WHO's list: behind the trust domain, which may be three capitals too (`DCC`)."""
 
 
 @dataclass(frozen=True, slots=True)
