@@ -256,6 +256,14 @@ def test_scanner_without_count_and_flag() -> None:
     assert [frame.wire for frame in found] == [b"\r".join(line.encode() for line in CARD)]
 
 
+@pytest.mark.parametrize("port", ["usb:0DB5:FFFF", "/dev/borderpost/lane-9/reader"])
+async def test_absent_device_has_remedy(port: str) -> None:
+    with pytest.raises(LinkError) as missing:
+        await MrzHid(MrzHidSettings(port=port), LinkFactory()).open()
+    assert (missing.value.cause, missing.value.action) == (Cause.NO_DEVICE, Action.REPLUG)
+    assert "HID mode" in missing.value.how
+
+
 async def test_faults_of_serial_lines_are_refused(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port") as wire:
         with pytest.raises(SimulatorError, match="no rate"):
