@@ -1,7 +1,7 @@
 """`borderpost record`: record the bytes between the gateway and a device."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -94,9 +94,11 @@ def record(
             ask(folder, device_path(position, "/restart"), method="POST")
 
     path = device_path(position, f"/trace?ticket={ticket['ticket']}")
-    lost, problem = record_items(tape, stream(folder, path, within_s=seconds, on_begun=begin))
-    if problem is not None and not tape.entries:
-        exit_with_error(problem)
+    problems: list[ApiUnavailable | ApiError] = []
+    items = until_failure(stream(folder, path, within_s=seconds, on_open=begin), problems)
+    lost = record_items(tape, items) + tape.dropped_entries
+    if problems and not tape.entries:
+        exit_with_error(problems[0])
     with suppress(ApiUnavailable, ApiError):
         after = ask(folder, device_path(position))
         # Without a device at the end, the one of the beginning was recorded.
@@ -112,24 +114,29 @@ def record(
         wire=wire_type(device.settings),
         identity={name: value for name, value in (seen["identity"] or {}).items() if value is not None},
         gateway=VERSION,
-        begins="at open" if reopen else "midway",
+        begins="at open" if reopen and not tape.dropped_entries else "midway",
     )
     write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
         errors.print(f"{lost} items could not be recorded: the recording has gaps", markup=False)
-    if problem is not None:
-        exit_with_error(problem)
+    if problems:
+        exit_with_error(problems[0])
 
 
-def record_items(
-    tape: Recorder, items: Iterable[dict[str, Any]]
-) -> tuple[int, ApiUnavailable | ApiError | None]:
-    """Record items of a trace until they end, Ctrl-C ends them, or the gateway fails.
+def until_failure(
+    items: Iterable[dict[str, Any]], problems: list[ApiUnavailable | ApiError]
+) -> Iterator[dict[str, Any]]:
+    """Yield the items until they end or the gateway fails, which is added to `problems`."""
+    try:
+        yield from items
+    except (ApiUnavailable, ApiError) as error:
+        problems.append(error)
 
-    Returns how many were lost, and the failure.
-    """
-    lost, problem = 0, None
+
+def record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
+    """Record items of a trace until they end or Ctrl-C ends them; returns how many the gateway dropped."""
+    lost = 0
     try:
         for item in items:
             lost += item.get("dropped", 0)
@@ -137,9 +144,7 @@ def record_items(
                 tape.append(entry)
     except KeyboardInterrupt:
         pass
-    except (ApiUnavailable, ApiError) as error:
-        problem = error
-    return lost + tape.dropped_entries, problem
+    return lost
 
 
 def to_recording_entry(item: dict[str, Any]) -> Entry | None:

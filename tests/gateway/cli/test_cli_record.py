@@ -18,7 +18,7 @@ from drivers.links.recording.recording import Chunk, Recording
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from gateway.cli import app
 from gateway.cli._lib.api_client import ApiError, ApiUnavailable
-from gateway.cli.record import record_items, to_recording_entry, wire_type
+from gateway.cli.record import record_items, to_recording_entry, until_failure, wire_type
 from gateway.client import Workstation
 from gateway.config import load
 from simulators.links.serial_line import SerialLine
@@ -175,8 +175,9 @@ def test_ended_trace_keeps_its_items(problem: Exception) -> None:
         yield ITEM | {"at_s": 2.0, "dropped": 3}
         raise problem
 
-    tape = Recorder()
-    assert record_items(tape, items()) == (3, problem)
+    tape, problems = Recorder(), []
+    assert record_items(tape, until_failure(items(), problems)) == 3
+    assert problems == [problem]
     assert list(tape.entries) == [Chunk(1.5, "in", b"\x1c\x02"), Chunk(2.0, "in", b"\x1c\x02")]
 
 
