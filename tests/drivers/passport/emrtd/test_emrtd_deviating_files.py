@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from emrtd_pki import (
+from support.chips.certificates import (
     Issued,
     Key,
     bits,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from emrtd_pki import (
+from support.chips.certificates import (
     Issued,
     Key,
     certificate,

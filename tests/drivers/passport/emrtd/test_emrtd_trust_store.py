@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from emrtd_pki import Key, certificate, master_list, revocation_list, signed_data
+from support.chips.certificates import Key, certificate, master_list, revocation_list, signed_data
 
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import MalformedError

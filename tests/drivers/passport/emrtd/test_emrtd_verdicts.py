@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from emrtd_pki import Issued, Key, certificate, revocation_list, security_object
+from support.chips.certificates import Issued, Key, certificate, revocation_list, security_object
 
 from drivers.observation import CheckGroup, Outcome, Weight
 from drivers.passport import check_results
