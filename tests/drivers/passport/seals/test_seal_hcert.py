@@ -263,6 +263,36 @@ def test_hostile_cbor_is_refused(hostile: bytes) -> None:
         cose.load(hostile)
 
 
+HUGE = 256**3000 - 1
+FIRST_YEAR = cbor2.CBORTag(0, "0001-01-01T00:00:00+14:00")
+
+
+def health_text(claims: object) -> str:
+    """Encode claims with a signature that is none."""
+    message = cbor2.dumps([cbor2.dumps({1: -7}), {}, cbor2.dumps(claims), bytes(64)])
+    return f"HC1:{b45encode(zlib.compress(message))}"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {-260: {1: {HUGE: 1}}},
+        {-260: {1: {"nam": {"fn": "A"}, "v": [{"dn": HUGE}]}}},
+        {-260: {1: {"a": HUGE}}},
+        {-260: {1: {"a": -HUGE}}},
+        {4: FIRST_YEAR, -260: {1: {"a": 1}}},
+        {4: HUGE, -260: {1: {"a": 1}}},
+        {6: -1e300, -260: {1: {"a": 1}}},
+    ],
+    ids=["name", "dose", "number", "negative", "first year", "expiry", "issue"],
+)
+def test_value_beyond_all_bounds_is_malformed(claims: object) -> None:
+    """Python writes no integer of so many digits, and has no time before the first year."""
+    barcode = read(health_text(claims))
+    barcode.model_dump_json()
+    assert barcode.fault is SealFault.MALFORMED
+
+
 @pytest.mark.parametrize(
     ("text", "data"), [("BB8", b"AB"), ("%69 VD92EX0", b"Hello!!"), ("UJCLQE7W581", b"base-45")]
 )
@@ -374,6 +404,33 @@ def test_bad_entries_are_named(tmp_path: Path) -> None:
         "page.html: this is a web page and no certificate, as after a download without login: get it again",
         "nowhere: there is no such file or folder",
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (
+            b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----",
+            "entry 1: the text between BEGIN and END is no base64",
+        ),
+        (
+            b'{"verificationMethod": [{"publicKeyJwk": "x"}]}',
+            "entry 1, entry 1 of 1: it has neither certificate nor key",
+        ),
+        (
+            b'{"verificationMethod": [{"publicKeyJwk": {"kty": "EC", "crv": "P-256", "x": 5, "y": 6}}]}',
+            "entry 1, entry 1 of 1: it has neither certificate nor key",
+        ),
+        (
+            b'{"certificates": [{"rawData": "AAAA", "kid": 5}], "issued": "0001-01-01T00:00:00+14:00"}',
+            "entry 1, entry 1 of 1: a data object ends before its length",
+        ),
+    ],
+)
+def test_malformed_file_is_a_fault(content: bytes, fault: str) -> None:
+    lists = HealthTrustLists.from_bytes(SIGNERS["KE"], content)
+    assert len(lists.keys) == 1
+    assert lists.faults == (fault.replace("entry 1", "entry 2", 1),)
 
 
 def test_not_a_signed_message_is_malformed() -> None:
