@@ -102,15 +102,15 @@ class SealSignerStore:
         return any(signer.certificate.sha256 == certificate.sha256 for signer in self.signers)
 
 
-def may_sign_json(encoded: bytes) -> bool:
-    """Return true when a certificate, in DER, may sign seals in JSON; raises ChipError when it is malformed.
+def may_sign_json(certificate: Certificate) -> bool:
+    """Return true when the key of a certificate may sign seals in JSON; raises MalformedError.
 
     A state signs many certificates, and such a seal brings its own. Without this check, the key of any of its
     passport signers would be accepted (the extended key usage marks those for seals).
     """
-    with parse_errors("a certificate"):
-        usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
-        return usage is not None and _JSON_SIGNING in usage.native
+    if certificate.purposes is None:
+        raise MalformedError("the extended key usage cannot be read")
+    return _JSON_SIGNING in certificate.purposes
 
 
 def _serial(reference: str) -> int | None:

@@ -5,8 +5,9 @@
     lists of WHO         a DID document: {"verificationMethod": [{"id": ..., "publicKeyJwk": {...}}]}
 
 A key identifier is the first eight bytes of the SHA-256 of a certificate (European eHealth network, section
-3.3.2), or what a list states. No list is signed in a way that all publishers share: the operator vouches for
-the file. What a list no longer has is revoked, so a list has an age.
+3.3.2), or what a list states. Publishers sign lists in different ways or not at all, so no signature of one
+is verified: the operator is responsible for the file. A key that a list no longer has is revoked, so a list
+has an age.
 """
 
 import base64
@@ -19,16 +20,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from asn1crypto import x509
-
 from drivers.passport.emrtd.crypto import curves
 from drivers.passport.emrtd.crypto.public_keys import MAX_RSA_BITS, EcKey, PublicKey, RsaKey
 from drivers.passport.emrtd.errors import ChipError, MalformedError
-from drivers.passport.emrtd.pki.certificates import Certificate, parse_errors
+from drivers.passport.emrtd.pki.certificates import Certificate
 from drivers.passport.emrtd.pki.operator_files import encoded_objects, read_files, with_subject
 
 DEFAULT_MAX_AGE_DAYS = 30
-"""Days after which a list no longer vouches for its keys, unless the operator sets others."""
+"""Age of a list from which its keys count as undetermined, in days, unless the operator sets another."""
 _KEY_ID_BYTES = 8
 _MAX_KEYS = 20_000
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
@@ -44,8 +43,6 @@ class TrustedKey:
     key_id: bytes
     key: PublicKey = field(repr=False)
     certificate: Certificate | None = None
-    usages: frozenset[str] = frozenset()
-    """Extended key usages of the certificate."""
     country: str | None = None
     listed_at: datetime | None = None
     """Date of the list that has it; None for a certificate in a file of its own."""
@@ -137,7 +134,7 @@ class _Builder:
             return
         found = _COUNTRY.search(identifier)
         try:
-            self._add(TrustedKey(_base64(key_id), _jwk(jwk), None, frozenset(), found and found[1], made_at))
+            self._add(TrustedKey(_base64(key_id), _jwk(jwk), None, found and found[1], made_at))
         except ChipError as fault:
             self.faults.append(f"{where}: {fault}")
 
@@ -194,15 +191,13 @@ def _entries(whole: Any) -> list[dict[str, Any]]:
 
 def _from_certificate(encoded: bytes, made_at: datetime | None, key_id: str | None) -> TrustedKey:
     certificate = Certificate.parse(encoded)
-    with parse_errors("a certificate"):
-        usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
-        usages = frozenset(item.dotted for item in usage) if usage is not None else frozenset()
+    if certificate.purposes is None:  # they may limit the key to one kind of health certificates
+        raise MalformedError("the extended key usage cannot be read")
     own = hashlib.sha256(encoded).digest()[:_KEY_ID_BYTES]
     return TrustedKey(
         key_id=_base64(key_id) if key_id else own,
         key=certificate.public_key(),
         certificate=certificate,
-        usages=usages,
         country=certificate.country,
         listed_at=made_at,
     )
