@@ -1,53 +1,16 @@
 """Attempts to open a device in virtual time: refused passwords, and causes that explain more."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import pytest
-from fuzz.virtual_clock import VirtualClockLoop
+from virtual_worker import run_worker
 
 from drivers.driver import Driver, Family, Identity
 from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
-from gateway.ipc.frames import FrameType
-from gateway.worker import worker as worker_module
-from gateway.worker.spec import WorkerSpec
-from gateway.worker.worker import REFUSED_WITHIN_S, DeviceWorker
-
-SPEC = WorkerSpec(
-    site="uto-test",
-    gateway="gw-1",
-    position="lane-1/camera",
-    driver="scripted",
-    settings={},
-    is_production=False,
-    heartbeat_interval_s=60,
-    open_timeout_s=15,
-    backoff_first_s=0.5,
-    backoff_max_s=30,
-)
-
-
-class Connection:
-    """The daemon's end: keeps reported states."""
-
-    is_writable = True
-
-    def __init__(self) -> None:
-        self.states: list[dict[str, Any]] = []
-
-    def send(self, kind: FrameType, head: dict[str, Any] | None = None, _body: bytes = b"") -> None:
-        if kind is FrameType.STATE:
-            assert head is not None
-            self.states.append(head)
-
-
-class Jail:
-    def is_outdated(self) -> bool:
-        return False
+from gateway.worker.worker import REFUSED_WITHIN_S
 
 
 def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[float], list[dict[str, Any]]]:
@@ -56,7 +19,6 @@ def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[f
     `attempt` is called with the number of each attempt, from 0: it raises, or returns the time of being open.
     """
     times: list[float] = []
-    connection = Connection()
 
     class Scripted(Driver[Settings]):
         family = Family.CAMERA
@@ -73,17 +35,8 @@ def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[f
             raise refusal()
             yield
 
-    with pytest.MonkeyPatch.context() as patch, asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        patch.setattr(worker_module, "load_driver", lambda _: Scripted)
-
-        async def run() -> None:
-            worker = DeviceWorker(SPEC, Settings(), Jail(), connection)  # type: ignore[arg-type]
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(hours * 3600):
-                    await worker.run()
-
-        runner.run(run())
-    return [at - times[0] for at in times], connection.states
+    states = run_worker(Scripted, hours).states
+    return [at - times[0] for at in times], states
 
 
 def refusal(retry_when: Any = None) -> LinkError:
