@@ -30,8 +30,6 @@ HOLD := $(shell env --block-signal=INT true 2>/dev/null && echo env --block-sign
 demo: $(VENV)/.demo
 	@$(HOLD) $(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
-# How often each recording of a fingerprint scanner is played.
-REPLAYS ?= 50
 # The linters compute while tests wait, and while the oracles come. Packages come first, where nothing holds back
 # what is said of them.
 test: | system-packages
@@ -39,7 +37,7 @@ test: | system-packages
 
 .PHONY: tests
 tests: $(VENV)/.dev $(ORACLES)/.ready
-	REPLAYS=$(REPLAYS) $(BIN)/pytest --forks $(WORKERS)
+	$(BIN)/pytest --forks $(WORKERS)
 
 # The same tests. Python 3.11 traces every line of every library for it, and takes twice as long.
 coverage: $(VENV)/.dev $(ORACLES)/.ready
@@ -65,10 +63,11 @@ TESTS ?= tests
 thorough: $(VENV)/.dev | system-packages
 	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
-# Every attack of tests/adversary, also those that take minutes.
+# Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
 .PHONY: adversary
 adversary: $(VENV)/.dev
-	$(BIN)/pytest --thorough --forks 2 tests/adversary
+	$(BIN)/pytest --thorough --forks 2 -m "not quiet" tests/adversary
+	$(BIN)/pytest --thorough --forks 1 -m quiet tests/adversary
 
 # Power cuts, outages, full disks: MINUTES of them.
 MINUTES ?= 10
@@ -108,6 +107,11 @@ recordings: $(VENV)/.dev
 
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
+
+# The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.
+.PHONY: quality
+quality: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m quality $(DRIVER)
 
 # Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
 messages: $(VENV)/.dev

@@ -2,6 +2,8 @@
 
 For cameras without pictures over HTTP, or with worse ones. The stream is decoded all the time, which costs
 more than single requests; every frame carries its time of arrival.
+
+Sources: RFC 2326 (RTSP 1.0), RFC 6184 (H.264) and RFC 7798 (H.265): `drivers/links/rtsp/`.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Cameras with pictures over HTTP: one JPEG per request, or a stream of them (MJPEG).
 
-The camera's response determines which. Every network camera has single pictures: AXIS VAPIX, *Video
+The camera's response determines which. Every network camera has single pictures. Sources: AXIS VAPIX, *Video
 streaming*, ``/axis-cgi/jpg/image.cgi``; Hikvision ISAPI, ``/ISAPI/Streaming/channels/101/picture``; Dahua
 HTTP API, ``/cgi-bin/snapshot.cgi``. Every capture sends a new request, so no frame waits in a buffer; the
 first frame of a stream is discarded, because the camera may have made it before.

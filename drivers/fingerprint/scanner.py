@@ -275,7 +275,12 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
             if self._idling is None or not self._idling.expired():
                 raise
         else:
-            raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
+            raise LinkError(
+                Cause.LINK_FAILED,
+                "The driver stopped listening.",
+                Action.WAIT,
+                "It opens again by itself. If this repeats, send a bundle to support (borderpost bundle).",
+            )
         finally:
             self._idling = None
 

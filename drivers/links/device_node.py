@@ -59,9 +59,25 @@ class OpeningProcess:
 
     pid: int
     name: str
+    parent: int | None = None
+    """Its parent's pid; None where that is not visible."""
+
+    @classmethod
+    def of(cls, process: Path) -> "OpeningProcess":
+        """Return a process by its folder in /proc; raises OSError once it has ended."""
+        return cls(int(process.name), (process / "comm").read_text().strip(), parent_of(process))
 
     def __str__(self) -> str:
         return f"{self.name} (pid {self.pid})"
+
+
+def parent_of(process: Path) -> int | None:
+    """Return the parent's pid, by a process's folder in /proc; None where it is not visible."""
+    try:
+        # proc_pid_stat(5): the name, in parentheses, may hold spaces and parentheses itself.
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def processes_with_open(path: str, proc: Path = PROC) -> Iterator[OpeningProcess]:
@@ -75,19 +91,37 @@ def processes_with_open(path: str, proc: Path = PROC) -> Iterator[OpeningProcess
             continue
         try:
             if any(str(fd.readlink()) == real for fd in (process / "fd").iterdir()):
-                yield OpeningProcess(int(process.name), (process / "comm").read_text().strip())
+                yield OpeningProcess.of(process)
         except OSError:
             continue  # the process has ended, or belongs to another user
 
 
-def who_has_open(path: str) -> str:
-    """Return the processes that have `path` open, as `name (pid 712)`; empty when none is visible."""
-    return ", ".join(sorted(map(str, processes_with_open(path))))
+@dataclass(frozen=True, slots=True)
+class NodeHolders:
+    """Visible processes that have a node open."""
+
+    text: str
+    """Each as `name (pid 712)` or `lane-1/reader of this gateway (pid 712)`; empty when none is visible."""
+    are_workers: bool
+    """True if all are workers of this gateway, for other positions."""
 
 
-def remedy_text(path: str, who: str, what: str) -> str:
+def who_has_open(path: str, proc: Path = PROC) -> NodeHolders:
+    """Find the processes that have `path` open, from a worker: other workers have the same parent."""
+    parent = os.getppid()
+    found = sorted(processes_with_open(path, proc), key=lambda process: process.pid)
+    names = [
+        f"{process.name} of this gateway (pid {process.pid})" if process.parent == parent else str(process)
+        for process in found
+    ]
+    return NodeHolders(", ".join(names), bool(found) and all(one.parent == parent for one in found))
+
+
+def remedy_text(path: str, who: NodeHolders, what: str) -> str:
     """Return the remedy for a port in use; without a visible process, a command for root that finds it."""
-    find_out = "" if who else f"Find the program: sudo fuser -v {path}. "
+    if who.are_workers:
+        return f"Two positions have this {what}. Correct the address of one of them."
+    find_out = "" if who.text else f"Find the program: sudo fuser -v {path}. "
     return f"{find_out}Stop that program, or exclude this {what} from it."
 
 
@@ -156,7 +190,10 @@ def open_error(path: str, error: Exception, texts: NodeTexts) -> LinkError:
         case errno.EBUSY | errno.EAGAIN:
             who = who_has_open(path)
             return LinkError(
-                Cause.PORT_HELD, texts.held(path, who), Action.RESTART, remedy_text(path, who, texts.noun)
+                Cause.PORT_HELD,
+                texts.held(path, who.text),
+                Action.RESTART,
+                remedy_text(path, who, texts.noun),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

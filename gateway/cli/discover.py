@@ -3,33 +3,18 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, exit_with, print_line
-from gateway.config import ConfigError, Post
-from gateway.config.loader import load_sound_parts
+from gateway.console.web.labels import FOUND_KINDS
 from gateway.diagnostics.discovery.found import FoundDevice
-from gateway.diagnostics.discovery.network import modbus_addresses
-from gateway.diagnostics.discovery.search import SearchOptions, SearchResult
+from gateway.diagnostics.discovery.network import address_fault, interface_addresses, modbus_addresses
+from gateway.diagnostics.discovery.search import SearchOptions, SearchResult, load_devices
 from gateway.diagnostics.discovery.search import discover as search
 from gateway.diagnostics.host import HostView
-from gateway.state_dir import is_forbidden
-
-KINDS = {
-    "serial": "serial port",
-    "keyboard": "keyboard",
-    "hid": "HID device",
-    "camera": "camera",
-    "usb": "USB device",
-    "smartcard": "slot for chips",
-    "network_camera": "camera in the network",
-    "modbus": "Modbus board",
-    "configured": "address of the file",
-}
 
 
 def discover(
@@ -57,13 +42,15 @@ def discover(
     only the hosts of --modbus are asked for boards, and nothing is written to them. Programs of other users
     that hold a device are visible to root only.
     """
-    post, mistake = _load(config)
     try:
         asked = tuple(modbus_addresses(modbus or ()))
     except ValueError as error:
-        exit_with(f"--modbus: {error}", os.EX_USAGE)
-    interfaces: tuple[str | None, ...] = tuple(interface or (None,)) if network else ()
-    devices = {} if post is None else post.devices
+        exit_with(f"--modbus: {address_fault(error)}", os.EX_USAGE)
+    try:
+        interfaces = interface_addresses(interface or ()) if network else ()
+    except ValueError as error:
+        exit_with(f"--interface: {address_fault(error)}", os.EX_USAGE)
+    devices, mistake = load_devices(config)
     result = search(devices, HostView(), SearchOptions(interfaces=interfaces, modbus=asked))
     result.failures += [mistake] if mistake else []
     if as_json:
@@ -74,19 +61,9 @@ def discover(
         print_line(line)
 
 
-def _load(config: Path) -> tuple[Post | None, str]:
-    """Return the sound parts of the post's file, if there is one, and a sentence if it cannot be used."""
-    if not os.path.lexists(config) and not is_forbidden(config):
-        return None, ""
-    try:
-        return load_sound_parts(config), ""
-    except (ConfigError, OSError):
-        return None, f"{config} cannot be used, so no device is marked as configured: borderpost config check"
-
-
 def _lines(result: SearchResult) -> Iterator[Text]:
     for device in result.devices:
-        yield Text.assemble((device.name, "bold"), f", {KINDS[device.kind]}")
+        yield Text.assemble((device.name, "bold"), f", {FOUND_KINDS[device.kind]}")
         yield from (Text(f"    {line}") for line in _facts(device))
         if device.paste:
             yield Text("")

@@ -13,6 +13,8 @@ KEPT_PREFIXES = (
     "PCSCLITE_", "LD_PRELOAD", "LD_LIBRARY_PATH", "FAKETIME", "UMOCKDEV_",  # test beds
 )  # fmt: skip
 """Variables that a worker may have. All others may hold passwords (`${NAME}` in the configuration)."""
+FORK_SERVER = "forkserver"
+"""Name of the fork server's process, by which its children, the workers, are recognised."""
 _ENV_START, _ENV_END = 47, 48
 """Fields 50 and 51 of /proc/PID/stat (proc_pid_stat(5)), counted after the name."""
 

@@ -281,6 +281,7 @@ async def test_large_properties_are_not_parsed(tmp_path: Path) -> None:
         judge(*await attack(post, 2, 2, 0, property_bytes=20_000))
 
 
+@pytest.mark.quiet
 @pytest.mark.thorough
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("qos", [0, 1])

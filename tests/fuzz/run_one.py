@@ -1,4 +1,4 @@
-"""Fuzzing of targets in turn, each in a process of its own: libFuzzer ends the process when it ends.
+"""Fuzzing of targets in turn, each in a process of its own, because libFuzzer ends its process.
 
 All of them are forked from this one, which has loaded and instrumented everything: that takes longer than a
 run. A finding does not end a run: an undocumented error, an input that takes too long or too much memory is

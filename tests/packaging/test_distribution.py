@@ -90,7 +90,9 @@ def test_wheel_is_complete(distribution: Distribution) -> None:
     in_repository = {
         file
         for file in distribution.files(*PACKAGES)
-        if file.endswith("/README.md") or "/screenshots/" in file
+        if file.endswith(("/README.md", "/COMPATIBILITY.md"))
+        or "/screenshots/" in file
+        or "/compatibility/" in file
     }
 
     assert sorted(distribution.files(*PACKAGES) - in_repository - packed) == []

@@ -18,7 +18,7 @@ import psutil
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.workers import PLUGINS
 from support.patience import PATIENCE_S
-from support.process.wall_clock import LIBRARY, WallClock
+from support.process.wall_clock import WallClock
 
 from simulators.links.serial_line import SerialLine
 from torture.schedule import LANES
@@ -416,29 +416,6 @@ class TorturedPost:
             yield disturbance
         finally:
             disturbance.end = boot_s()
-
-
-def clock_is_fit(post: TorturedPost) -> str:
-    """Return why the clock cannot be faked here, or "". The boot clock must not be changed."""
-    if LIBRARY is None:
-        return "libfaketime is not installed"
-    probe = "import time; print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
-    post.set_clock(86_400)
-    try:
-        said = subprocess.run(
-            [sys.executable, "-c", probe],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | post._clock.environment(),
-        ).stdout.split()
-    finally:
-        post.set_clock(0)
-    if abs(float(said[0]) - time.time() - 86_400) > 60:
-        return "libfaketime does not fake the wall clock"
-    if abs(float(said[1]) - boot_s()) > 60:
-        return "this libfaketime fakes CLOCK_BOOTTIME as well"
-    return ""
 
 
 @contextlib.asynccontextmanager

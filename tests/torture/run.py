@@ -10,10 +10,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from support.process.wall_clock import clock_fault
+
 from gateway.delivery.outbox import admin as inspect
 from torture.chaos import RATE_PER_S, EventSource, FaultInjector, snapshot
 from torture.oracle import RunEvidence, RunVerdict, evaluate
-from torture.post import Disturbance, TorturedPost, boot_s, clock_is_fit, post_in
+from torture.post import Disturbance, TorturedPost, boot_s, post_in
 from torture.schedule import Fault, calms, plan
 from torture.subscribers import DeskSubscriber, HeadquartersSubscriber, readers
 
@@ -75,7 +77,7 @@ async def run(
     async with post_in(folder) as post:
         if not post.disk.small:
             notes.append(f"no disk was filled: a tmpfs cannot be mounted here ({post.disk.why_not})")
-        if unfit := clock_is_fit(post):
+        if unfit := clock_fault():
             post.faked_clock = False
             notes.append(f"no clock was set: {unfit}")
         async with readers(post) as (desk, headquarters):

@@ -21,7 +21,7 @@ _WORD_BITS = 16
 class GenericSettings(ModbusBoardSettings):
     """A board of any make, by its map. With relays, `pulse_address` or `watchdog_address` is required."""
 
-    model: Literal["generic"]
+    model: Literal["generic"] = Field(description="Model of the board.")
     name: str = Field("Modbus board", description="Make and model, for people.", max_length=60)
     relays: int = Field(8, ge=0, le=64, description="Number of relays.", examples=[8])
     inputs: int = Field(8, ge=1, le=64, description="Number of inputs.", examples=[8])

@@ -26,7 +26,7 @@ RELEASE_TIMEOUT_S = 0.1
 class GpioBoardSettings(GpioSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
     """Relays and inputs at a GPIO chip."""
 
-    model: Literal["gpio"]
+    model: Literal["gpio"] = Field(description="Model of the board.")
     released_on_kill: bool = Field(
         False,
         description="Tested: the relays open when the process that holds the lines is killed.",

@@ -6,6 +6,8 @@ Source: KMtronic, "RS485 8 channel relay controller, Modbus RTU": functions 01, 
 
 from typing import Literal
 
+from pydantic import Field
+
 from drivers.barrier.boards.modbus_board import HostTimedModbus, ModbusBoardSettings
 from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
@@ -17,7 +19,7 @@ CHANNELS = 8
 class KMtronicSettings(ModbusBoardSettings, TimeRelaySettings):
     """A KMtronic board with eight relays."""
 
-    model: Literal["kmtronic-8"]
+    model: Literal["kmtronic-8"] = Field(description="Model of the board.")
 
     def build(self, links: LinkFactory) -> "KMtronicBoard":
         """Build the board, not opened yet."""

@@ -45,7 +45,7 @@ class LcusSettings(SerialSettings, TimeRelaySettings, BoardSettings):
 
     reads_relays: ClassVar[bool] = False
 
-    model: Literal["lcus"]
+    model: Literal["lcus"] = Field(description="Model of the board.")
     relays: int = Field(description="Number of relays.", ge=1, le=8, examples=[4])
 
     def build(self, links: LinkFactory) -> "LcusBoard":

@@ -61,7 +61,7 @@ class ReplyReader:
 class NumatoSettings(SerialSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
     """A Numato module."""
 
-    model: Literal["numato"]
+    model: Literal["numato"] = Field(description="Model of the board.")
     relays: int = Field(description="Number of relays.", ge=1, le=32, examples=[8])
     inputs: int = Field(0, ge=0, le=8, description="Number of GPIO, from 0 on, that are inputs.")
     closed_level: Literal[0, 1] = Field(

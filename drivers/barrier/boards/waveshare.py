@@ -9,6 +9,8 @@ that function 0F with zeros does.
 
 from typing import Literal
 
+from pydantic import Field
+
 from drivers.barrier.boards.modbus_board import BoardTimedModbus, ModbusBoardSettings
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
@@ -25,7 +27,7 @@ _MODES = {1: "follows its input", 2: "is toggled by its input", 3: "is toggled b
 class WaveshareSettings(ModbusBoardSettings):
     """A Waveshare board with eight relays and eight inputs."""
 
-    model: Literal["waveshare-8"]
+    model: Literal["waveshare-8"] = Field(description="Model of the board.")
 
     def build(self, links: LinkFactory) -> "WaveshareBoard":
         """Build the board, not opened yet."""

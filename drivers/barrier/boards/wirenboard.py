@@ -32,7 +32,7 @@ SIGNATURE_LETTERS = 6
 class WirenBoardSettings(ModbusBoardSettings):
     """A Wiren Board module: relays 0 to 5, and inputs 0 to 5, which are its inputs 1 to 6."""
 
-    model: Literal["wirenboard-6"]
+    model: Literal["wirenboard-6"] = Field(description="Model of the board.")
     watchdog_s: int = Field(
         1,
         ge=1,

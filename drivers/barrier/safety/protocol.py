@@ -65,8 +65,21 @@ def protocol(settings: BoardBarrierSettings, kind: ProtocolKind) -> tuple[Protoc
     return tuple(steps)
 
 
+POWER_RETURNS = ProtocolStep(
+    "power returns",
+    step_text(
+        "Switch off the power of the board with the relays for ten seconds, and switch it on again; if the "
+        "gateway's machine powers the board, that of the machine. Watch the lamps of the relays and the "
+        "barrier."
+    ),
+    step_text("No relay closes, not even for a moment, and nothing moves."),
+)
+"""Relays of some boards close for a moment while they start (arendst/Tasmota#1097): shorter than a poll."""
+
+
 def _power_on(settings: BarrierSettings) -> Iterator[ProtocolStep]:
-    """Test what a loss of power may have changed: positions, own movements, detectors, stops."""
+    """Test what a loss of power may have changed: relays, positions, own movements, detectors, stops."""
+    yield POWER_RETURNS
     yield ProtocolStep(
         "at rest",
         step_text("Look at the barrier and its lane. Compare it with what the gateway shows."),
@@ -235,6 +248,7 @@ def _faults(settings: BoardBarrierSettings) -> Iterator[ProtocolStep]:
         step_text("Unplug the board from its network or port."),
         step_text("The gateway shows the barrier as offline within two seconds, and refuses commands."),
     )
+    yield POWER_RETURNS
     for index, item in enumerate(build_case(settings).to_confirm, 1):
         yield ProtocolStep(
             f"confirmed {index}",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from drivers.links.device_node import PROC, OpeningProcess
+from drivers.links.device_node import PROC, OpeningProcess, parent_of
 
 LIBRARY = "libpcsclite.so"
 
@@ -20,12 +20,7 @@ def other_clients(proc: Path = PROC) -> Iterator[OpeningProcess]:
         if process.name == str(os.getpid()):
             continue
         try:
-            if LIBRARY in (process / "maps").read_text() and _parent(process) != parent:
-                yield OpeningProcess(int(process.name), (process / "comm").read_text().strip())
-        except (OSError, ValueError):
+            if LIBRARY in (process / "maps").read_text() and parent_of(process) != parent:
+                yield OpeningProcess.of(process)
+        except OSError:
             continue  # the process has ended, or belongs to another user
-
-
-def _parent(process: Path) -> int:
-    # proc(5): the name, in parentheses, may hold spaces and parentheses itself.
-    return int((process / "stat").read_text().rpartition(")")[2].split()[1])

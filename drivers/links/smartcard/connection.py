@@ -107,7 +107,7 @@ class _Attempt:
         self._code = 0
         self._connection: Connection | None = None
         self.is_over = threading.Event()
-        """Set when the result is there, unless the attempt was left."""
+        """Set when the result is there, unless the attempt was abandoned."""
         self.has_ended = threading.Event()
 
     def run(self) -> None:
@@ -131,7 +131,7 @@ class _Attempt:
             connection.close()
 
     def leave(self) -> bool:
-        """Leave the attempt to itself; return false when it is over."""
+        """Abandon the attempt; return false when it is over."""
         with self._lock:
             self._is_left = not self.is_over.is_set()
         if self._is_left:

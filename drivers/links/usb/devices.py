@@ -170,7 +170,7 @@ def _permission_error(device: UsbDevice) -> LinkError:
 def _held_error(device: UsbDevice, interface: int | None) -> LinkError:
     driver = None if interface is None else device.kernel_driver(interface)
     who = who_has_open(str(device.node))
-    if not who and driver not in (None, "usbfs"):
+    if not who.text and driver not in (None, "usbfs"):
         return LinkError(
             Cause.PORT_HELD,
             f"The kernel's driver {driver} holds {device.node} and cannot be detached.",
@@ -179,7 +179,7 @@ def _held_error(device: UsbDevice, interface: int | None) -> LinkError:
         )
     return LinkError(
         Cause.PORT_HELD,
-        f"{who or 'Another program'} holds {device.node}.",
+        f"{who.text or 'Another program'} holds {device.node}.",
         Action.RESTART,
         f"{remedy_text(str(device.node), who, 'device')} "
         "One such program is fprintd, which takes fingerprint scanners.",

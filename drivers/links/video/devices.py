@@ -88,7 +88,7 @@ def open_error(address: str, path: str, error: OSError) -> LinkError:
             who = who_has_open(path)
             return LinkError(
                 Cause.PORT_HELD,
-                f"{who or 'Another program'} uses the camera at {path}.",
+                f"{who.text or 'Another program'} uses the camera at {path}.",
                 Action.RESTART,
                 remedy_text(path, who, "camera"),
             )

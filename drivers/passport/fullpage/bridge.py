@@ -1,4 +1,7 @@
-"""Readers behind a bridge: a small service that a host of a vendor's library implements; see README.md."""
+"""Readers behind a bridge: a small service that a host of a vendor's library implements.
+
+Source: README.md in this folder, the contract of that service.
+"""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
 """DESKO Penta and ICON readers behind DESKO's own local service, the DESKO Web API.
 
-Wire: as in a published web client of that API (its `Api.client.ts` and `App.tsx`): HTTP Basic, JSON. ``POST
+Source: a published web client of that API (its `Api.client.ts` and `App.tsx`). HTTP Basic, JSON. ``POST
 /reservation {"timeout": s}`` returns ``reservationid``, which every other request carries; ``GET /system``;
 ``PUT /scan/execute`` returns ``resourceList``, paths to ``GET`` one by one, each of them ``{"available":
 false}`` or the content of its last parts: ``infrared/document`` (or ``visible``, ``ultraviolet``; ``face``)

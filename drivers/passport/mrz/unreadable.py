@@ -14,10 +14,10 @@ from drivers.passport.mrz.profiles import LAYOUTS
 
 _MAX_LINES = 8
 _MAX_LINE_LENGTH = 128
-# Those of the standard first: of two that fit as well, they are meant.
+# Layouts of the standard come first: they win where two fit equally well.
 _LENGTHS = tuple(dict.fromkeys(layout.lengths for layout in reversed(LAYOUTS)))
 _JOINED = frozenset(sum(lengths) for lengths in _LENGTHS)
-# Two fillers side by side are in no other text. One is in mark-up too, so it counts in a long line only.
+# No other text has two fillers side by side. Mark-up has single ones: one counts in a long line only.
 _FILLERS = re.compile("<<")
 _FILLER_LENGTH, _ZONE_SHARE = 20, 0.8
 _DIGIT = "[0-9OQDILZSBG]"

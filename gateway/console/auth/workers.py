@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-FORK_SERVER = "forkserver"
-"""Name of the process that is the parent of all workers; see `gateway.supervision.processes.forkserver`."""
+from gateway.common.process import FORK_SERVER
 
 
 def is_worker(pid: int, uid: int, proc: Path = Path("/proc")) -> bool:

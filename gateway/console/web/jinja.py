@@ -46,6 +46,7 @@ def environment(language: str) -> Environment:
         "level": _words(labels.LEVELS),
         "machine": _words(labels.MACHINE_STATES),
         "severity": _words(labels.SEVERITIES),
+        "found_kind": _words(labels.FOUND_KINDS),
         "severity_light": lambda code: labels.SEVERITY_LIGHTS.get(code, "warn"),
         "spoken": phone_code,
         "slug": lambda name: str(name).replace("/", "--"),

@@ -117,6 +117,19 @@ MACHINE_STATES = {
     "maintenance": mark_for_translation("maintenance"),
 }
 
+FOUND_KINDS = {
+    "serial": mark_for_translation("serial port"),
+    "keyboard": mark_for_translation("keyboard"),
+    "hid": mark_for_translation("HID device"),
+    "camera": mark_for_translation("camera"),
+    "usb": mark_for_translation("USB device"),
+    "smartcard": mark_for_translation("slot for chips"),
+    "network_camera": mark_for_translation("camera in the network"),
+    "modbus": mark_for_translation("Modbus board"),
+    "configured": mark_for_translation("address of the file"),
+}
+"""Kinds of devices that a search finds."""
+
 ROLES = {
     1: mark_for_translation("viewer"),
     2: mark_for_translation("technician"),

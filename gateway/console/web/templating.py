@@ -13,7 +13,11 @@ from gateway.console.web.context import context_of
 from gateway.console.web.i18n import COOKIE, LANGUAGES, Translate, choose_language, load_catalogue
 from gateway.console.web.jinja import environment
 
-_REQUIRED_ROLES = REQUIRED_ROLES | {"bundle": UserRole.TECHNICIAN, "simulate": UserRole.TECHNICIAN}
+_REQUIRED_ROLES = REQUIRED_ROLES | {
+    "bundle": UserRole.TECHNICIAN,
+    "discover": UserRole.TECHNICIAN,
+    "simulate": UserRole.TECHNICIAN,
+}
 
 
 def language_of(request: Request) -> str:
@@ -73,6 +77,7 @@ def _navigation(simulated: bool, permissions: Mapping[str, bool], say: Translate
         ("/cameras", say("Cameras and scanners")),
         ("/delivery", say("Delivery")),
         ("/health", say("Health")),
+        *([("/discover", say("Find devices"))] if permissions["discover"] else []),
         *([("/audit", say("Audit"))] if permissions["check"] else []),
         *([("/simulators", say("Simulators"))] if simulated else []),
     ]

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.links.device_node import OpeningProcess, processes_with_open
 from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.diagnostics.checks.accounts import Account, group_name
 from gateway.diagnostics.checks.addresses import Address
 from gateway.diagnostics.checks.conflicting_services import stop_command
+from gateway.diagnostics.checks.holders import find_holders
 from gateway.diagnostics.checks.uart import check_uart
 from gateway.diagnostics.checks.usb_tree import UsbNode, list_usb_devices, matching_devices
 from gateway.diagnostics.findings import make_finding
 from gateway.diagnostics.host import HostView
-
-COMM_BYTES = 15  # Linux keeps 15 bytes of a process name; workers are named after their position.
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +97,24 @@ def _check_permission(position: str, node: _Node, account: Account) -> Iterator[
 
 
 def _check_holders(position: str, node: _Node, host: HostView, worker: int | None) -> Iterator[Finding]:
-    for holder in processes_with_open(str(node.path), host.proc):
-        if not _is_worker(holder, position, worker):
+    workers = {} if worker is None else {position: worker}
+    for holder in find_holders(str(node.path), (position,), host, workers):
+        if holder.position is None:
             yield make_finding(
                 "port_held",
                 "error",
                 position,
                 f"{holder} holds {node.path}.",
                 Action.RESTART,
-                stop_command(holder),
+                stop_command(holder.process),
             )
-
-
-def _is_worker(holder: OpeningProcess, position: str, worker: int | None) -> bool:
-    """Return True for the gateway's own worker of that position."""
-    if worker is not None:
-        return holder.pid == worker
-    return holder.name == position.encode()[-COMM_BYTES:].decode(errors="replace")
+        elif holder.position != position:
+            yield make_finding(
+                "port_held",
+                "error",
+                position,
+                f"The gateway has {node.path} open for {holder.position} (pid {holder.process.pid}).",
+                Action.CONFIGURE,
+                "Both positions lead to this device: correct the address of one of them, then "
+                "sudo systemctl restart borderpost",
+            )

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from drivers.installation import how_to_install
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from drivers.camera.onvif.discovery import FoundCamera
 
 MODBUS_PORT = 502
+MAX_INTERFACES = 8
+"""Largest number of networks that are searched for cameras, one after the other."""
 MAX_HOSTS = 256
-"""Largest network that is searched for boards."""
+"""Largest number of addresses that are searched for boards."""
 AT_ONCE = 32
 UNIT = 1
 """Unit that most boards have when they leave the factory; boards on TCP ignore it."""
@@ -52,6 +56,21 @@ async def find_cameras(
     return sorted(found.values(), key=lambda camera: camera.url), failures
 
 
+def interface_addresses(given: Iterable[str]) -> tuple[str | None, ...]:
+    """Return the interfaces for WS-Discovery; None: the default one. Raises ValueError."""
+    addresses = tuple(str(ipaddress.IPv4Address(text)) for text in dict.fromkeys(given))
+    if len(addresses) > MAX_INTERFACES:
+        raise ValueError(f"these are more than {MAX_INTERFACES} addresses of this machine; name fewer")
+    return addresses or (None,)
+
+
+def address_fault(error: ValueError) -> str:
+    """Return the sentence for a wrong address, without a full stop."""
+    if isinstance(error, ValidationError):
+        return "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+    return str(error)
+
+
 def modbus_addresses(given: Iterable[str]) -> list[str]:
     """Return the addresses of hosts and networks, as `tcp://host:port`; raises ValueError.
 
@@ -67,6 +86,8 @@ def modbus_addresses(given: Iterable[str]) -> list[str]:
         else:
             host, _, port = text.removeprefix("tcp://").partition(":")
             addresses.append(f"tcp://{host}:{port or MODBUS_PORT}")
+    if len(addresses) > MAX_HOSTS:
+        raise ValueError(f"these are more than {MAX_HOSTS} addresses; name fewer")
     return [ModbusSettings(port=address).port for address in dict.fromkeys(addresses)]
 
 

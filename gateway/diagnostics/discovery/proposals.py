@@ -12,6 +12,7 @@ from drivers.driver import Driver, Family
 from drivers.links.keyboard import KeyboardSettings
 from drivers.links.serial import SerialSettings
 from drivers.links.settings import Settings
+from drivers.probe import is_foreign, probe_driver
 from drivers.registry import installed_drivers, load_driver
 from gateway.diagnostics.discovery.found import Kind
 
@@ -41,9 +42,14 @@ LANE_WORDS = {
 
 @cache
 def usable_drivers() -> dict[str, type[Driver[Settings]]]:
-    """Import every installed driver; those of faulty packages are left out."""
+    """Import every installed driver; those of faulty packages are left out.
+
+    An import may also end or block the process: drivers of other packages are tried in another one before.
+    """
     found = {}
-    for name in sorted(installed_drivers()):
+    for name, point in sorted(installed_drivers().items()):
+        if is_foreign(point) and probe_driver(name, ()) is not None:
+            continue
         try:
             found[name] = load_driver(name)
         except Exception:  # noqa: BLE001, S112 - a package of others may fail in any way when imported

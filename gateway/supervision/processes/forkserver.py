@@ -24,7 +24,7 @@ import structlog
 
 from drivers.registry import load_driver
 from gateway.common import log as logging
-from gateway.common.process import forbid_dumps, scrub_environment
+from gateway.common.process import FORK_SERVER, forbid_dumps, scrub_environment
 from gateway.ipc.frames import receive_frame
 from gateway.supervision.processes.output_relay import OutputRelay, output_pipe, redirect_output
 from gateway.worker.process import serve
@@ -34,8 +34,6 @@ log = structlog.get_logger()
 
 REQUEST_BYTES = 256 * 1024
 PR_SET_NAME = 15  # prctl(2)
-PROCESS_NAME = "forkserver"
-"""Name of the server's process; the console finds workers by it."""
 INTERNED_STRINGS = 22_000
 """Two thirds of 32,768: a table with more entries than that is moved. The move takes 8 ms."""
 GRACE_S = 2.0
@@ -99,7 +97,7 @@ def main(channel: socket.socket) -> None:
     The first message is `setup_message`. Each later one is a request, with the worker's socket and one to
     its doorman: the worker reads its specification there itself, so that no password ever is in this process.
     """
-    ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME.encode(), 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_NAME, FORK_SERVER.encode(), 0, 0, 0)
     forbid_dumps()
     scrub_environment()
     setup = _receive(channel)[0]

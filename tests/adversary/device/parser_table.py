@@ -19,7 +19,7 @@ from drivers.passport.scanners import honeywell, newland
 from drivers.passport.scanners.est100 import Est100Framing
 from drivers.passport.scanners.row_pairing import RowPairing
 from drivers.passport.scanners.rows import RowFraming
-from drivers.passport.scanners.setup import CommandSet, ReplySearch
+from drivers.passport.scanners.setup import LONGEST_REPLY_BYTES, CommandSet, ReplySearch
 from drivers.passport.wedge.framing import WedgeFraming
 from drivers.passport.wedge.keyboard import EVENT
 from gateway.ipc.frames import FrameConnection, FrameType, encode_frame
@@ -198,6 +198,7 @@ PARSERS: dict[str, PieceParser] = {
             "nearly_answers": repeat(b"REVINF"),
             "statuses": repeat(b"\x06!"),
         },
+        window_bytes=LONGEST_REPLY_BYTES,
     ),
     "setup_newland": PieceParser(
         lambda: replies(newland.NewlandCommandSet(), "QRYPDN"),
@@ -206,6 +207,7 @@ PARSERS: dict[str, PieceParser] = {
             "endless": repeat(b"A", b"\x02\x010000#QRYPDN"),
             "statuses": repeat(b"\x06;", b"\x02\x010000#QRYPDN"),
         },
+        window_bytes=LONGEST_REPLY_BYTES,
     ),
     "modbus_tcp": PieceParser(
         lambda: drained(TcpMessageReader()),

@@ -2,7 +2,8 @@
 
 By the frames of its simulated board, in real time: a stop from its call, the others from the change of the
 signal to the last byte of the frame. The reopening includes the dead time between two contacts. A trial of
-all four takes about 20 seconds, because a barrier moves at most every two seconds.
+all four takes about 20 seconds, because a barrier moves at most every two seconds. A card reader has no
+inputs and no command but a pulse: its time is measured from the call to the frame.
 """
 
 import argparse
@@ -16,73 +17,47 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from adversary.barrier.rig.gpio_site import GpioSite, run_again
+from adversary.barrier.rig.osdp_post import OsdpPost
+from adversary.barrier.rig.posts import BOARDS, PRELOADED, Post
+from adversary.barrier.rig.sites import lane_sites
+
 from drivers import clock
+from drivers.access.osdp.driver import PulseOutput
 from drivers.barrier.commands import AcknowledgeEmergency, CloseBarrier, OpenBarrier
-from drivers.barrier.driver import BarrierDriver
 from drivers.command import CommandArguments, CommandFailure, CommandRefusal, Invocation
+from drivers.driver import Driver
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.registry import load_driver
-from simulators.barrier.boards.wirenboard import WirenBoard
-from simulators.barrier.faults import BrokenWire, EmergencyActive
-from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
-from simulators.barrier.serial_site import SerialSettings, SerialSite
+from simulators.barrier.faults import EmergencyActive
 from simulators.barrier.site import BarrierSite
 from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import Frame, WireLog
 
 REACTIONS = ("stop", "release", "reopening", "emergency")
+OPEN, CLOSE, STOP = 0, 1, 2
+"""Relays of the door."""
 INTERVAL_S = 2.1
 """Minimum interval of two movements, and a margin."""
-BARRIER = {
-    "doors": [{"open": 0, "close": 1, "stop": 2, "open_limit": 0, "closed_limit": 1, "presence": 4}],
-    "emergency": 5,
-    "pulse_s": 1.0,
-    "max_per_minute": 30,
-}
-KINDS = {
-    "waveshare-tcp": ("modbus-barrier", {"model": "waveshare-8"}),
-    "waveshare-9600": ("modbus-barrier", {"model": "waveshare-8"}),
-    "wirenboard-9600": ("modbus-barrier", {"model": "wirenboard-6"}),
-    "numato": (
-        "serial-relay",
-        {"model": "numato", "relays": 4, "inputs": 8, "time_relay_s": 1.0, "inputs_open_when_cut": True},
-    ),
-}
+BARRIER = {"pulse_s": 1.0, "max_per_minute": 30}
+BOOM = {"opening_s": 1.0, "closing_s": 3.0}
+
+
+def post_of(kind: str) -> Post:
+    """Return the lane under measurement."""
+    return OsdpPost() if kind == "osdp" else Post(kind, boom=BOOM, barrier=BARRIER)
 
 
 @contextlib.asynccontextmanager
-async def site_of(kind: str, path: Path) -> AsyncIterator[BarrierSite]:
-    """Start the simulated barrier; on a serial line, frames take their time at 9600 bits per second."""
-    wires = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
-    boom = {"boom": {"opening_s": 1.0, "closing_s": 3.0}}
-    if kind == "numato":
-        timeline = RealClock()
-        with WireLog(timeline) as log:
-            given = {"path": path, "model": "numato", "gpios": 8, "mechanics": boom, **wires}
-            serial = SerialSite(SerialSettings.model_validate(given), timeline, log)
-            async with serial.connected():
-                yield serial
-        return
-    model = str(KINDS[kind][1]["model"])
-    wires["inputs"] = {name: at for name, at in USUAL_INPUTS.items() if at < 6}
-    line = {} if kind.endswith("tcp") else {"path": path, "paced": True, "quiet_s": 0.01}
-    settings = {"boards": [{"model": model, **wires}], "mechanics": boom, **line}
-    async with ModbusSite.start(ModbusSettings.model_validate(settings)) as modbus:
-        if isinstance(modbus.boards[0], WirenBoard):
-            modbus.boards[0].set_up()
-        yield modbus
-
-
-@contextlib.asynccontextmanager
-async def driver_on(site: BarrierSite, kind: str) -> AsyncIterator[BarrierDriver[Any]]:
+async def driver_on(
+    post: Post, site: BarrierSite, other: BarrierSite | None, scratch: Path
+) -> AsyncIterator[Driver[Any]]:
     """Open and watch the driver."""
-    name, board = KINDS[kind]
-    driver_kind, links = load_driver(name), LinkFactory()
-    port = f"tcp://{site.address}" if kind.endswith("tcp") else site.address
-    settings = driver_kind.settings_model.model_validate({**BARRIER, "board": {**board, "port": port}})
-    driver = driver_kind(settings, links)
-    assert isinstance(driver, BarrierDriver)
+    if isinstance(site, GpioSite):
+        site.prepare()
+    kind, links = load_driver(post.driver), LinkFactory()
+    driver = kind(kind.settings_model.model_validate(post.settings(scratch, site, other)), links)
     await driver.open()
 
     async def watch() -> None:
@@ -115,9 +90,9 @@ def busy_loops(count: int) -> Iterator[None]:
 class Trial:
     """One barrier under measurement."""
 
-    def __init__(self, site: BarrierSite, driver: BarrierDriver[Any]) -> None:
+    def __init__(self, site: BarrierSite, driver: Driver[Any], reactions: tuple[str, ...]) -> None:
         self.site, self.driver = site, driver
-        self.times_s: dict[str, list[float]] = {name: [] for name in REACTIONS}
+        self.times_s: dict[str, list[float]] = {name: [] for name in reactions}
 
     async def command(self, name: str, request: CommandArguments) -> None:
         """Send a command until it is accepted; its movement may be ended by the trial."""
@@ -143,6 +118,14 @@ class Trial:
         await asyncio.sleep(0.3)
         return closing
 
+    def closes(self, relay: int) -> Callable[[Frame], bool]:
+        """Return whether a frame closes this contact."""
+        return lambda frame: any(
+            contact.request == frame.number
+            for contact in self.site.log.contacts
+            if contact.closed and contact.relay == relay
+        )
+
     async def first(self, after_s: float, fits: Callable[[Frame], bool], name: str) -> None:
         """Note the time to the first such frame."""
 
@@ -159,20 +142,28 @@ class Trial:
     async def obstruct(self) -> None:
         """Measure release and reopening when somebody is in the way of a closing door."""
         closing = await self.closing()
-        self.site.inject(BrokenWire(signal="photocell", for_s=2.5))
+        self.site.wiring.override(["photocell"], True)
         began_s = self.site.timeline.now_s
         await self.first(began_s, lambda frame: not frame.is_actuation, "release")
-        await self.first(began_s, lambda frame: frame.is_actuation and " 0 on" in frame.meaning, "reopening")
+        await self.first(began_s, self.closes(OPEN), "reopening")
         await closing
         await asyncio.sleep(INTERVAL_S)
+        self.site.wiring.override(["photocell"], None)
 
     async def stop(self) -> None:
         """Measure a stop while the door closes."""
         closing = await self.closing()
         began_s = self.site.timeline.now_s
         await self.command("stop", CommandArguments())
-        await self.first(began_s, lambda frame: frame.is_actuation and " 2 on" in frame.meaning, "stop")
+        await self.first(began_s, self.closes(STOP), "stop")
         await closing
+        await asyncio.sleep(INTERVAL_S)
+
+    async def pulse(self) -> None:
+        """Measure a pulse of a card reader's output."""
+        began_s = self.site.timeline.now_s
+        await self.command("pulse", PulseOutput(output=0, duration_s=0.5))
+        await self.first(began_s, self.closes(OPEN), "pulse")
         await asyncio.sleep(INTERVAL_S)
 
     async def alarm(self) -> None:
@@ -202,14 +193,22 @@ def row(kind: str, times_s: dict[str, list[float]]) -> str:
 
 async def measure(kind: str, trials: int, minutes: float) -> dict[str, list[float]]:
     """Measure one kind of board for so many trials, or until the time is over."""
-    ends_s = time.monotonic() + 60 * minutes
+    ends_s, post = time.monotonic() + 60 * minutes, post_of(kind)
     with tempfile.TemporaryDirectory() as folder:
-        async with site_of(kind, Path(folder) / "line") as site, driver_on(site, kind) as driver:
-            trial = Trial(site, driver)
+        scratch = Path(folder)
+        log = lambda timeline, _board: WireLog(timeline)  # noqa: E731
+        async with (
+            lane_sites(post, scratch, RealClock(), log) as (site, other),
+            driver_on(post, site, other, scratch) as driver,
+        ):
+            trial = Trial(site, driver, ("pulse",) if kind == "osdp" else REACTIONS)
             for _ in range(trials):
-                await trial.stop()
-                await trial.obstruct()
-                await trial.alarm()
+                if kind == "osdp":
+                    await trial.pulse()
+                else:
+                    await trial.stop()
+                    await trial.obstruct()
+                    await trial.alarm()
                 if time.monotonic() > ends_s:
                     break
     return trial.times_s
@@ -218,15 +217,18 @@ async def measure(kind: str, trials: int, minutes: float) -> dict[str, list[floa
 def main() -> int:
     """Measure, and print a table; return 1 if a reaction never came."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency.reactions", description=__doc__)
-    parser.add_argument("--kind", action="append", choices=KINDS, help="kind of board; all without it")
+    parser.add_argument("--kind", action="append", choices=BOARDS, help="kind of board; all without it")
     parser.add_argument("--trials", type=int, default=100, help="number of trials of each kind")
     parser.add_argument("--minutes", type=float, default=60.0, help="time limit of each kind, in minutes")
     parser.add_argument("--busy", type=int, default=0, help="number of busy loops beside it")
     given = parser.parse_args()
+    kinds = given.kind or BOARDS
+    if any(kind in PRELOADED for kind in kinds):
+        run_again("benchmarks.latency.reactions")
     print("number, p50, p99 and most of each reaction, in milliseconds")
     missing = False
     with busy_loops(given.busy):
-        for kind in given.kind or KINDS:
+        for kind in kinds:
             times_s = asyncio.run(measure(kind, given.trials, given.minutes))
             print(row(kind, times_s), flush=True)
             missing |= not all(times_s.values())

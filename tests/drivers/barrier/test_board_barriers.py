@@ -21,17 +21,25 @@ from drivers.links.settings import Settings
 from drivers.registry import load_driver
 from simulators.barrier.boards.lcus import Lcus
 from simulators.barrier.boards.wirenboard import WirenBoard
-from simulators.barrier.bus_faults import LostReply
+from simulators.barrier.bus_faults import LostReply, WrongCrc
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
 from simulators.barrier.site import BarrierSite
 from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import Effect, WireLog
-from simulators.faults import Unplug
+from simulators.faults import Noise, Unplug
 
 DOOR = {"open": 0, "close": 1, "stop": 2, "open_limit": 0, "closed_limit": 1, "presence": 4}
 WIRED = {"doors": [DOOR], "emergency": USUAL_INPUTS["fire"]}
 SLOW = {"start_timeout_s": 10, "open_timeout_s": 30, "close_timeout_s": 30}
+NUMATO = {
+    "model": "numato",
+    "relays": 4,
+    "inputs": 8,
+    "time_relay_s": 1,
+    "inputs_open_when_cut": True,
+    "response_timeout_s": 1,
+}
 WIRES = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
 
 
@@ -141,17 +149,22 @@ async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
 
 
 async def test_on_a_serial_relay_board_with_inputs(tmp_path: Path) -> None:
-    async with serial_at(tmp_path / "board", "numato") as site:
-        board = {
-            "model": "numato",
-            "port": site.address,
-            "relays": 4,
-            "inputs": 8,
-            "time_relay_s": 1,
-            "inputs_open_when_cut": True,
-        }
-        async with running("serial-relay", {"board": {**board, "response_timeout_s": 1}}) as watched:
-            await stopped_by_one_frame(watched, site)
+    async with (
+        serial_at(tmp_path / "board", "numato") as site,
+        running("serial-relay", {"board": {**NUMATO, "port": site.address}}) as watched,
+    ):
+        await stopped_by_one_frame(watched, site)
+
+
+async def test_many_opens_leave_nothing(tmp_path: Path) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with modbus_at(None) as site, serial_at(tmp_path / "board", "numato") as module:
+        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "response_timeout_s": 1}
+        for _ in range(10):
+            async with running("modbus-barrier", {"board": board}):
+                pass
+            async with running("serial-relay", {"board": {**NUMATO, "port": module.address}}):
+                pass
 
 
 async def test_silent_relays_with_inputs_of_another_board(tmp_path: Path) -> None:
@@ -196,6 +209,19 @@ async def test_stop_is_repeated_until_acknowledged(tmp_path: Path) -> None:
             site.inject(LostReply(of="writes", exchanges=2))
             await watched.driver.stop(CommandArguments(), watched.call())
         assert [frame.address for frame in site.log.actuations] == [0x202] * 3
+
+
+async def test_damaged_responses_are_silence(tmp_path: Path) -> None:
+    """A response with a wrong checksum is no reading, whatever is in it."""
+    async with modbus_at(tmp_path / "board") as site:
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.2}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            site.inject(Noise(size=5))
+            site.inject(WrongCrc(of="reads", exchanges=1000))
+            await watched.until(lambda: watched.failure)
+            assert watched.failure is not None
+            assert watched.failure.cause is Cause.NO_RESPONSE
+        assert not site.log.output_writes
 
 
 async def test_unplugged_board_ends_the_watch(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ import pytest
 
 RECORDINGS = Path("/usr/share/installed-tests/libfprint-2")
 """Folder of Debian's libfprint-2-tests."""
-REPLAYS = int(os.environ.get("REPLAYS", "3"))
-"""Number of replays of each; 50 in `make test`."""
 PROGRAM = Path(__file__).parent / "replay_program.py"
 IN_MEMORY = {"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {}
 """umockdev builds a tree of a hundred small files at each start."""
@@ -51,10 +49,11 @@ def replayed(recording: Path, name: str, runs: int, *trace: str) -> list[dict[st
     return said
 
 
+@pytest.mark.parametrize("replays", [5, pytest.param(50, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", SCANNERS)
-def test_replay_gives_the_expected_pixels(name: str) -> None:
-    runs = replayed(RECORDINGS / name, name, REPLAYS)
-    assert [run["differing"] for run in runs] == [0] * REPLAYS
+def test_replay_gives_the_expected_pixels(name: str, replays: int) -> None:
+    runs = replayed(RECORDINGS / name, name, replays)
+    assert [run["differing"] for run in runs] == [0] * replays
     assert all(run["simulated"] for run in runs)
 
 

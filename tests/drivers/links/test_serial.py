@@ -17,7 +17,7 @@ from pytest_mock import MockerFixture
 from serial.tools.list_ports_common import ListPortInfo
 from support.patience import PATIENCE_S
 
-from drivers.links.device_node import MAX_UNINTERRUPTED_S, who_has_open
+from drivers.links.device_node import MAX_UNINTERRUPTED_S, remedy_text, who_has_open
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink, SerialSettings, find_port
@@ -273,7 +273,25 @@ def test_unsupported_rate_is_refused(baud: int) -> None:
 async def test_rate_outside_pyserials_table_works(tmp_path: Path) -> None:
     settings = SerialSettings(port=str(tmp_path / "port"), baud=256000)
     async with SerialLine.open_at(tmp_path / "port"), SerialLink(settings, lambda *_: None):
-        assert who_has_open(str(tmp_path / "port")) == "", "the own process does not count"
+        assert who_has_open(str(tmp_path / "port")).text == "", "the own process does not count"
+
+
+@pytest.mark.parametrize(
+    ("is_worker", "text", "how"),
+    [
+        (True, "lane-2/reader of this gateway (pid 712)", "Correct the address of one of them"),
+        (False, "lane-2/reader (pid 712)", "Stop that program"),
+    ],
+)
+def test_other_worker_of_gateway_is_named(is_worker: bool, text: str, how: str, tmp_path: Path) -> None:
+    parent = os.getppid() if is_worker else 1
+    (tmp_path / "proc/712/fd").mkdir(parents=True)
+    (tmp_path / "proc/712/fd/7").symlink_to(tmp_path / "port")
+    (tmp_path / "proc/712/comm").write_text("lane-2/reader\n")
+    (tmp_path / "proc/712/stat").write_text(f"712 (lane-2/reader) S {parent} 0\n")
+    who = who_has_open(str(tmp_path / "port"), tmp_path / "proc")
+    assert who.text == text
+    assert how in remedy_text("/dev/ttyUSB0", who, "reader")
 
 
 @pytest.mark.parametrize("replays", [True, False])

@@ -11,13 +11,14 @@ from support.console.fake_daemon import FakeDaemon
 
 from gateway.console.auth import login
 from gateway.console.auth.sessions import csrf_token
+from gateway.console.pages import barrier_tests, discovery, live_updates
 from gateway.console.pages import device as device_pages
-from gateway.console.pages import live_updates
 from gateway.console.pages import post as post_pages
 from gateway.console.pages import simulators as simulator_pages
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router for module in (device_pages, login, live_updates, post_pages, simulator_pages)
+    module.router
+    for module in (device_pages, login, live_updates, post_pages, simulator_pages, barrier_tests, discovery)
 )
 FOR_EVERYBODY = {("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
 FOR_VIEWERS = {("POST", "/logout"), ("POST", "/language"), ("POST", "/login")}

@@ -6,6 +6,7 @@ One test of each run, so that broker, daemon, four devices and browser are start
 import asyncio
 import re
 import statistics
+import tomllib
 from pathlib import Path
 
 import httpx
@@ -26,11 +27,16 @@ from support.console.browsers import (
 from support.console.consoles import PASSWORD
 from support.patience import PATIENCE_S
 
+from simulators.barrier import modbus_site
+from simulators.barrier.modbus_site import ModbusSite
 from simulators.travellers import TravellerGenerator
 
-PAGES = ["/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/audit", "/simulators"]
+PAGES = [
+    "/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/discover", "/audit", "/simulators",
+]  # fmt: skip
 MARKS = ("LEAKMARKER", "ZZLEAK999")
 READS = 5
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SEEN = """
 (row) => { window.seen = []; new MutationObserver(() => {
     const now = document.querySelector(row)?.dateTime;
@@ -70,6 +76,7 @@ async def test_pages_are_accessible(tmp_path: Path) -> None:
     async with browser_fixture(tmp_path) as at, at.new_page() as page:
         await at.log_in(page, "supervisor")
         await show_live_read(at, page)
+        await find_devices(page)
         await check_accessibility(page)
         assert at.complaints == [], "browsers had nothing to complain of"
 
@@ -212,6 +219,26 @@ async def measure_camera(page: Page) -> None:
     assert await page.locator("main img, main canvas, main video").count() == 0
 
 
+async def find_devices(page: Page) -> None:
+    """A board that is not configured, with its table; the readers, open in the gateway."""
+    async with ModbusSite.start(modbus_site.ModbusSettings()) as board:
+        await page.goto("/")
+        await page.get_by_role("link", name="Find devices").click()
+        await page.get_by_label("Search the network for cameras").uncheck()
+        await page.get_by_label("Modbus boards to read").fill(board.address)
+        await page.get_by_role("button", name="Search").click()
+        table = page.locator("section[data-kind=modbus] pre")
+        await expect(table).to_be_visible()
+        pasted = tomllib.loads(await table.inner_text())["device"]
+    assert pasted["lane-2/barrier"]["board"]["port"] == f"tcp://{board.address}"
+    reader = page.locator("section[data-kind=configured]").filter(has_text=READER)
+    await expect(reader).to_contain_text(f"the gateway, for {READER} (pid ")
+    assert await faults_of(page) == []
+    await page.set_viewport_size({"width": 360, "height": 740})
+    assert await page.evaluate(TOO_WIDE) == 0, "it does not fit a phone"
+    await page.set_viewport_size({"width": 1280, "height": 720})
+
+
 async def check_accessibility(page: Page) -> None:
     for path in PAGES:
         await page.goto(path)
@@ -221,10 +248,7 @@ async def check_accessibility(page: Page) -> None:
     for path in ("/", f"/devices/{CAMERA}", "/health"):
         await page.goto(path)
         assert await faults_of(page) == []
-        wide = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide == 0, f"{path} does not fit a phone"
+        assert await page.evaluate(TOO_WIDE) == 0, f"{path} does not fit a phone"
 
 
 async def check_language_and_keyboard(page: Page) -> None:

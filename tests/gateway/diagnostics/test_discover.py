@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from drivers.registry import load_driver
 from gateway.cli import app
 from gateway.cli import discover as command
 from gateway.config.loader import load_sound_parts
+from gateway.diagnostics.discovery import proposals
 from gateway.diagnostics.discovery import search as search_module
 from gateway.diagnostics.discovery.found import FoundDevice
-from gateway.diagnostics.discovery.network import modbus_addresses
+from gateway.diagnostics.discovery.network import address_fault, interface_addresses, modbus_addresses
 from gateway.diagnostics.discovery.search import SearchOptions, SearchResult, discover
 from simulators.barrier import modbus_site
 from simulators.barrier.modbus_site import ModbusSite
@@ -183,6 +184,82 @@ def test_configured_device_needs_no_table(host: StagedHost, tmp_path: Path) -> N
         assert found.held_by == ("the gateway, for lane-1/reader (pid 800)",)
 
 
+FORK_SERVER = 790
+
+
+@pytest.fixture
+def gateway(host: StagedHost) -> StagedHost:
+    """Machine with a running gateway, whose workers have the parent FORK_SERVER."""
+    host.process(FORK_SERVER, "forkserver", parent=780)
+    return host
+
+
+def test_worker_of_simulated_device_is_the_gateway(gateway: StagedHost, tmp_path: Path) -> None:
+    port = node(gateway, "pts/3")
+    gateway.process(800, "lane-1/reader", holds=port, parent=FORK_SERVER)
+    gateway.process(801, "socat", holds=port, parent=1)
+    table = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/pts/3"\nframing = "rte"\n'
+    (found,) = found_on(gateway, post_file(tmp_path, table)).devices
+    assert (found.kind, found.position) == ("configured", "lane-1/reader")
+    assert set(found.held_by) == {"the gateway, for lane-1/reader (pid 800)", "socat (pid 801)"}
+
+
+def test_worker_is_known_without_file(gateway: StagedHost) -> None:
+    port = plug_port(gateway, "1-2", "1a86:7523", 4, "ttyUSB0")
+    gateway.process(800, "y-border/reader", holds=port, parent=FORK_SERVER)
+    (found,) = found_on(gateway).devices
+    assert found.held_by == ("the gateway, for y-border/reader (pid 800)",)
+    assert found.remarks == (), "nothing that would end a worker"
+
+
+def test_two_positions_of_one_device_are_named(gateway: StagedHost, tmp_path: Path) -> None:
+    port = plug_port(gateway, "1-2", "1a86:7523", 4, "ttyUSB0")
+    gateway.process(800, "lane-2/reader", holds=port, parent=FORK_SERVER)
+    table = '[device."{}"]\ndriver = "mrz-serial"\nport = "{}"\nframing = "rte"\n'
+    both = table.format("lane-1/reader", "/dev/ttyUSB0") + table.format("lane-2/reader", "usb:1a86:7523")
+    found, second = found_on(gateway, post_file(tmp_path, both)).devices
+    assert found.held_by == ("the gateway, for lane-2/reader (pid 800)",)
+    assert found.remarks == (
+        "lane-1/reader and lane-2/reader have this device: correct the address of one of them.",
+    )
+    assert second.remarks == ("Another position has this device too: correct the address of one of them.",)
+
+
+def test_worker_of_running_gateway_needs_no_proc(host: StagedHost, tmp_path: Path) -> None:
+    """The service's own process cannot see the files that its workers have open."""
+    plug_port(host, "1-2", "1a86:7523", 4, "ttyUSB0")
+    table = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyUSB0"\nframing = "rte"\n'
+    devices = load_sound_parts(post_file(tmp_path, table)).devices
+    options = SearchOptions(interfaces=(), workers={"lane-1/reader": 800})
+    (found,) = discover(devices, host.host_view, options).devices
+    assert found.held_by == ("the gateway, for lane-1/reader (pid 800)",)
+
+
+@pytest.fixture
+def no_known_drivers() -> Iterator[None]:
+    proposals.usable_drivers.cache_clear()
+    yield
+    proposals.usable_drivers.cache_clear()
+
+
+@pytest.mark.usefixtures("no_known_drivers")
+def test_driver_that_ends_its_import_is_left_out(
+    host: StagedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import that calls sys.exit, in a package of another vendor."""
+    package = tmp_path / "packages"
+    metadata = package / "ending-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: ending\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[borderpost.drivers]\na-first = ending:It\n")
+    (package / "ending.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(str(package))
+    plug_port(host, "1-2", "0db5:0137", 4, "ttyACM0")
+    (found,) = found_on(host).devices
+    assert found.drivers[0] == "mrz-serial"
+    assert "a-first" not in found.drivers
+
+
 def test_missing_device_of_file_is_listed(host: StagedHost, tmp_path: Path) -> None:
     table = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "usb:0DB5:0137"\nframing = "rte"\n'
     (found,) = found_on(host, post_file(tmp_path, table)).devices
@@ -216,10 +293,21 @@ def test_addresses_to_ask(given: str, addresses: list[str]) -> None:
     assert modbus_addresses([given]) == addresses
 
 
-@pytest.mark.parametrize("given", ["10.0.0.0/8", "a b", "host:99999", "1.2.3.4/40"])
-def test_wrong_addresses_are_refused(given: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - pydantic's, ipaddress's and our own
-        modbus_addresses([given])
+@pytest.mark.parametrize(
+    "given", [["10.0.0.0/8"], ["a b"], ["host:99999"], ["1.2.3.4/40"], ["192.0.2.0/24", "198.51.100.0/25"]]
+)
+def test_wrong_addresses_are_refused(given: list[str]) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - pydantic's, ipaddress's and our own
+        modbus_addresses(given)
+    assert "validation error" not in address_fault(refused.value)
+
+
+def test_interfaces_are_addresses() -> None:
+    assert interface_addresses([]) == (None,)
+    assert interface_addresses(["192.0.2.1", "192.0.2.1"]) == ("192.0.2.1",)
+    for wrong in (["eth0"], [f"192.0.2.{n}" for n in range(9)]):
+        with pytest.raises(ValueError):  # noqa: PT011 - ipaddress's and our own
+            interface_addresses(wrong)
 
 
 async def borderpost(*arguments: object) -> Result:

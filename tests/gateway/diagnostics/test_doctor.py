@@ -253,6 +253,17 @@ def test_port_missing_forbidden_or_held(post: Post, machine: StagedHost, own: Ow
     assert "no_permission" not in bad
 
 
+def test_port_held_by_another_position(post: Post, machine: StagedHost, own: Own) -> None:
+    port = machine.folder / "dev/ttyUSB0"
+    own(port, 0, 20)
+    machine.process(790, "forkserver", parent=780)
+    machine.process(713, "lane-2/reader", holds=port, parent=790)
+
+    held = post.bad()["port_held"]
+    assert held.text == f"The gateway has {port} open for lane-2/reader (pid 713)."
+    assert held.how.startswith("Both positions lead to this device: correct the address of one of them")
+
+
 def test_usb_scanners_have_findings(post: Post, machine: StagedHost, own: Own) -> None:
     post.devices = FINGER
     (machine.folder / "run/udev/control").unlink()

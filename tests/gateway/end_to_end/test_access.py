@@ -38,6 +38,8 @@ STATIONS = ("gw-1", "lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
 BARRIERS = [Position("lane-1", "barrier"), Position("lane-2", "barrier")]
 VERBS = ("open", "close", "stop", "claim", "steal")
 NOT_AUTHORISED = 0x87
+DELIVERED = {0x00, 0x10}
+"""The broker has accepted a message; 0x10: it had no subscriber at that moment (MQTT 5, section 3.4.2.1)."""
 
 
 class Shipped(Mosquitto):
@@ -204,8 +206,11 @@ async def test_only_permitted_station_moves_barrier(shipped_deployment: ShippedD
                 async with desk.claim("lane-1/barrier"):
                     pass  # decided after them; with many more at once the broker would drop some
             await powerless.acknowledged(ATTEMPTS)
-            assert set(powerless.codes) == {0}, "the broker lets them through: the gateway refuses"
-            assert {answer.reason for answer in powerless.answers} == {CommandReason.NOT_PERMITTED}
+            assert set(powerless.codes) <= DELIVERED, "the broker lets them through: the gateway refuses"
+            reasons = {answer.reason for answer in powerless.answers}
+            assert CommandReason.NOT_PERMITTED in reasons
+            # Mosquitto delivers in the last second of an expiry without the property.
+            assert reasons <= {CommandReason.NOT_PERMITTED, CommandReason.NO_EXPIRY, CommandReason.EXPIRED}
 
         # The gateway's own account may not command either.
         async with shipped_deployment.station("gw-1") as gateway_account:

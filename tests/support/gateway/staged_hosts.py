@@ -54,9 +54,11 @@ class StagedHost:
         path.write_text(f"{said}\n")
         return path
 
-    def process(self, pid: int, name: str, holds: Path | None = None) -> None:
-        """Add a process, and a file that it has open."""
+    def process(self, pid: int, name: str, holds: Path | None = None, parent: int | None = None) -> None:
+        """Add a process, a file that it has open, and its parent where that can be seen."""
         self.write(f"proc/{pid}/comm", name)
+        if parent is not None:
+            self.write(f"proc/{pid}/stat", f"{pid} ({name}) S {parent} 0")
         descriptors = self.folder / f"proc/{pid}/fd"
         descriptors.mkdir()
         if holds is not None:

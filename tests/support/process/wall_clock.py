@@ -1,5 +1,11 @@
 """A wall clock set by tests, for child processes; their boot clock is not changed."""
 
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 LIBRARY = next((str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
@@ -38,3 +44,30 @@ class WallClock:
             # For old C libraries; makes every thread switch ten times as expensive.
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
+
+
+@functools.cache
+def clock_fault() -> str:
+    """Return why the wall clock of a process cannot be set here, or ""; its boot clock must be right."""
+    if LIBRARY is None:
+        return "libfaketime is not installed"
+    probe = "import time; time.sleep(0.001); print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
+    with tempfile.TemporaryDirectory() as folder:
+        clock = WallClock(Path(folder) / "clock")
+        clock.set("+1d")
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", probe],
+            capture_output=True,
+            text=True,
+            env=os.environ | clock.environment(),
+            check=False,
+        )
+    if done.returncode:
+        # Release 0.9.10, as in Ubuntu 24.04: clock_nanosleep(2) fails with EINVAL. Debian 13's is mended.
+        return f"time.sleep fails under this libfaketime: {done.stderr.strip().rpartition(chr(10))[2]}"
+    unix_s, boot_s = map(float, done.stdout.split())
+    if abs(unix_s - time.time() - 86_400) > 60:
+        return "libfaketime does not change the clock"
+    if abs(boot_s - time.clock_gettime(time.CLOCK_BOOTTIME)) > 60:
+        return "libfaketime changes the boot clock"
+    return ""

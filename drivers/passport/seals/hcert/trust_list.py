@@ -31,7 +31,8 @@ DEFAULT_MAX_AGE_DAYS = 30
 _KEY_ID_BYTES = 8
 _MAX_KEYS = 20_000
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
-_COUNTRY = re.compile(r":([A-Z]{3})(?=[:#])")
+_COUNTRY = re.compile(r":trustlist:[^:#]*:([A-Z]{3})(?=[:#])")
+"""State in an identifier of WHO's list: behind the trust domain, which may be three capitals too (`DCC`)."""
 _WRONG_TYPES = (ValueError, LookupError, TypeError, AttributeError)
 """Errors of entries whose values have other types than those of a list."""
 

@@ -32,9 +32,10 @@ from adversary.barrier.judge.records import (
     Truth,
     Wire,
 )
-from adversary.barrier.rig.gpio_site import GpioSettings, GpioSite
+from adversary.barrier.rig.gpio_site import GpioSite
 from adversary.barrier.rig.posts import Post
 from adversary.barrier.rig.processes import Unit, World, is_lock, open_descriptors, peer_port
+from adversary.barrier.rig.sites import lane_sites
 
 from drivers.registry import load_driver
 from gateway.common import backoff
@@ -44,14 +45,10 @@ from gateway.worker import process, worker
 from gateway.worker.jail.jail import JailSettings, confine
 from gateway.worker.spec import WorkerSpec
 from simulators.barrier import wirelog
-from simulators.barrier.boards.wirenboard import WirenBoard
-from simulators.barrier.bus import DirectConnection
 from simulators.barrier.faults import fault_of
-from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
-from simulators.barrier.serial_site import SerialSettings, SerialSite
+from simulators.barrier.modbus_site import ModbusSite
 from simulators.barrier.site import BarrierSite
 from simulators.barrier.timeline import RealClock
-from simulators.barrier.wiring import WiringSettings
 from simulators.errors import SimulatorError
 
 _ARRIVED = {wirelog.FrameFate.RECEIVED, wirelog.FrameFate.SENT}
@@ -140,40 +137,14 @@ class Lane:
 
     @contextlib.asynccontextmanager
     async def _sites(self) -> AsyncIterator[tuple[BarrierSite, BarrierSite | None]]:
-        timeline = RealClock()
-        async with contextlib.AsyncExitStack() as stack:
-            main = self._site(self.post.site_settings(self.scratch), timeline, self.post.facts.relays_on)
-            await stack.enter_async_context(main.connected())
-            other: BarrierSite | None = None
-            if (more := self.post.input_site_settings(self.scratch)) is not None:
-                name = next(board for board in self.post.facts.boards if board != self.post.facts.relays_on)
-                other = self._site(more, timeline, name)
-                main.wiring.connect(
-                    other.boards[0], WiringSettings(inputs=self.post.inputs, contacts=self.post.contacts)
-                )
-                await stack.enter_async_context(other.connected())
-            board = main.boards[0]
-            if isinstance(board, WirenBoard):
-                board.set_up()
-            for pdu in self.post.setup_pdus:
-                assert isinstance(main, ModbusSite)
-                DirectConnection(main.bus).request(1, bytes.fromhex(pdu))
+        async with lane_sites(self.post, self.scratch, RealClock(), self._wire_log) as sites:
             self.records.clear()
-            yield main, other
+            yield sites
 
-    def _site(self, settings: Any, timeline: RealClock, board: str) -> BarrierSite:
+    def _wire_log(self, timeline: RealClock, board: str) -> wirelog.WireLog:
         log = wirelog.WireLog(timeline, keep=100)
         log.on_entry = lambda entry: self._on_entry(board, entry)
-        if self.post.board == "osdp":
-            from simulators.barrier.osdp.site import OsdpSite
-
-            return OsdpSite(settings, timeline, log)
-        if isinstance(settings, GpioSettings):
-            return GpioSite(settings, timeline, log)
-        if isinstance(settings, SerialSettings):
-            return SerialSite(settings, timeline, log)
-        assert isinstance(settings, ModbusSettings)
-        return ModbusSite(settings, timeline, log)
+        return log
 
     def _on_entry(self, board: str, entry: wirelog.Entry) -> None:
         match entry:

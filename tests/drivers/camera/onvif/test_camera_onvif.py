@@ -384,6 +384,14 @@ async def test_without_events_clock_is_polled(gives: bool, wants: bool) -> None:
 # Discovery
 
 
+async def test_many_opens_leave_nothing() -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with camera() as simulated:
+        for _ in range(5):
+            async with open_driver(simulated):
+                pass
+
+
 async def test_discovery_by_endpoint_or_scopes() -> None:
     async with camera(discoverable=True, seed=4711) as simulated:
         here = {"interface": "127.0.0.1"}

@@ -308,6 +308,18 @@ async def test_capture_after_a_cancelled_one(at: int) -> None:
         assert (await again).attempts == 1
 
 
+async def test_reopening_leaks_nothing() -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    device, _ = uru_device()
+    with UsbipServer(device) as server:
+        for _ in range(50):
+            links = LinkFactory()
+            driver = Uru4000(Uru4000Settings(port=server.address, quality="ridge_clarity"), links)
+            await driver.open()
+            await driver.close()
+            await links.close()
+
+
 async def test_unplugging_at_any_transfer_has_a_cause() -> None:
     async def live_until(transfer: int | None) -> int:
         async with rig(lambda scanner: setattr(scanner, "unplugs_at", transfer)) as uru:

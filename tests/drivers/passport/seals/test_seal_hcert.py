@@ -306,7 +306,7 @@ def dcc_list(made: str | None = None) -> bytes:
     return json.dumps({"certificates": entries} | ({"issued": made} if made else {})).encode()
 
 
-def did_document(*, chain: bool) -> bytes:
+def did_document(*, chain: bool, domain: str = "-") -> bytes:
     """Write a list as WHO publishes it; without certificates, there are keys alone."""
     (known,) = HealthTrustLists.from_bytes(SIGNERS["KE"]).keys
     x, y = (
@@ -323,7 +323,10 @@ def did_document(*, chain: bool) -> bytes:
         {
             "id": "did:web:tng-cdn.who.int:trustlist",
             "verificationMethod": [
-                {"id": f"did:web:tng-cdn.who.int:v2:trustlist:-:KEN:DSC#{key_id}", "publicKeyJwk": jwk}
+                {
+                    "id": f"did:web:tng-cdn.who.int:v2:trustlist:{domain}:KEN:DSC#{key_id}",
+                    "publicKeyJwk": jwk,
+                }
             ],
             "proof": {"created": "2027-02-20T06:00:00Z"},
         }
@@ -332,8 +335,14 @@ def did_document(*, chain: bool) -> bytes:
 
 @pytest.mark.parametrize(
     "listed",
-    [dcc_list(), b"c2lnbmF0dXJl\n" + dcc_list(), did_document(chain=True), did_document(chain=False)],
-    ids=["list", "list behind a signature", "did document", "did document of keys"],
+    [
+        dcc_list(),
+        b"c2lnbmF0dXJl\n" + dcc_list(),
+        did_document(chain=True),
+        did_document(chain=False),
+        did_document(chain=False, domain="DCC"),
+    ],
+    ids=["list", "list behind a signature", "did document", "did document of keys", "one trust domain"],
 )
 def test_lists_of_every_kind(listed: bytes) -> None:
     lists = HealthTrustLists.from_bytes(listed, at=MADE)

@@ -106,7 +106,7 @@ def test_reopening_missing_or_late_is_found(reopened_s: float | None, broken: se
 
 @pytest.mark.parametrize(("left_s", "broken"), [(4.31, False), (4.41, True)])
 def test_person_who_passes_is_excused(left_s: float, broken: bool) -> None:
-    """In the way for less than 0.4 s, which a driver need not have read."""
+    """A presence of less than 0.4 s may fall between two readings of a driver."""
     assert (NOT_REOPENED in reopened(closing_on_a_person(left_s=left_s), None)) is broken
 
 
@@ -186,7 +186,7 @@ def test_other_wire_hides_nothing(signal: str, until_s: float, broken: bool) -> 
     ],
 )
 def test_silent_board_repeats_a_lost_frame(lost: list[float], reopened_s: float, broken: bool) -> None:
-    """At the next poll; if all of a pulse were lost, 2.2 s later, once it has shown no effect."""
+    """The repetition comes at the next poll, or 2.2 s after a pulse that had no effect."""
     story = closing_on_a_person(SILENT)
     for at_s in lost:
         story.switch(at_s, OPEN, True, arrived=False)
@@ -195,7 +195,7 @@ def test_silent_board_repeats_a_lost_frame(lost: list[float], reopened_s: float,
 
 @pytest.mark.parametrize(("reopened_s", "broken"), [(4.66, False), (4.68, True)])
 def test_input_that_is_not_read_is_no_lost_frame(reopened_s: float, broken: bool) -> None:
-    """Its answer is missing, for 0.35 s."""
+    """The answer to a reading is missing for 0.35 s."""
     story = closing_on_a_person(SILENT)
     story.frame(4.3, "0200000008", board="inputs", arrived=False)
     assert (LATE in reopened(story, reopened_s)) is broken
@@ -237,7 +237,7 @@ def test_door_at_rest_needs_no_reopening(rest_s: float, position: float, broken:
     ],
 )
 def test_closing_of_this_gateway_is_judged(by: str, moved_s: float, broken: bool) -> None:
-    """One that its motor begins within 2 s of the frame."""
+    """A closing is the gateway's if the motor begins it within 2 s of the frame."""
     story = Story()
     story.opened()
     story.move(3.0, CLOSE)
@@ -260,7 +260,7 @@ def test_closing_of_this_gateway_is_judged(by: str, moved_s: float, broken: bool
     ],
 )
 def test_missing_alarm_is_found(said_s: float, person_s: float, left_s: float, broken: bool) -> None:
-    """Within a second; of somebody who comes 0.3 s after the beginning and stays for 0.4 s."""
+    """An alarm is due within a second of a person who comes after 0.3 s and stays for 0.4 s."""
     story = Story()
     story.opened()
     story.command(3.0, "close")
@@ -276,7 +276,7 @@ def test_missing_alarm_is_found(said_s: float, person_s: float, left_s: float, b
 
 @pytest.mark.parametrize(("left_s", "broken"), [(3.74, True), (3.76, False)])
 def test_alarm_needs_a_door_away_from_open(left_s: float, broken: bool) -> None:
-    """It counts as open until a reading later."""
+    """The door counts as open until the next reading."""
     story = Story()
     story.opened()
     story.command(3.0, "close")
