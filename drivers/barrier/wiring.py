@@ -247,13 +247,18 @@ class BarrierSettings(Settings):
     def _not_dangerous(self) -> Self:
         names = [door.name for door in self.doors]
         if len(names) == 2 and ("" in names or len(set(names)) < 2):
-            raise ValueError("doors: two doors need two different names")
+            raise ValueError(
+                "doors: two doors have no names, or the same; write a `name` of its own for each"
+            )
         for what, used in (
             ("relay", [relay for door in self.doors for relay in door.relays]),
             ("input", [contact.input for _, contact in self.inputs()]),
         ):
             if twice := sorted({number for number in used if used.count(number) > 1}):
-                raise ValueError(f"{what} {twice[0]} is used twice: every {what} has one meaning")
+                raise ValueError(
+                    f"{what} {twice[0]} is used twice, and every {what} has one meaning; write the number to "
+                    "which each contact is wired"
+                )
         if (self.emergency is None) != self.no_emergency_input:
             raise ValueError(
                 "emergency: wire the fire alarm to an input, or write no_emergency_input = true where it "

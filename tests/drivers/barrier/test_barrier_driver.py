@@ -41,7 +41,7 @@ def door(**changed: Any) -> dict[str, Any]:
         ({"poll_s": 0.3}, r"less than or equal to 0\.2"),
         ({"doors": [door(close=0)]}, "relay 0 is used twice"),
         ({"key_switch": 4}, "input 4 is used twice"),
-        ({"doors": [door(), door()]}, "two doors need two different names"),
+        ({"doors": [door(), door()]}, "two doors have no names, or the same"),
         ({"doors": []}, "at least 1 item"),
     ],
 )

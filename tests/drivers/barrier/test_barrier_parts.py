@@ -360,5 +360,5 @@ def test_two_doors_need_two_names() -> None:
     assert [door.name for door in BarrierSettings.model_validate(wiring).doors] == ["first", "second"]
     for names in (("", "second"), ("first", ""), ("first", "first")):
         doors = [door | {"name": name} for door, name in zip((first, second), names, strict=True)]
-        with pytest.raises(ValueError, match="two doors need two different names"):
+        with pytest.raises(ValueError, match="two doors have no names, or the same"):
             BarrierSettings.model_validate(wiring | {"doors": doors})
