@@ -34,13 +34,13 @@ def mrz_serial(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonym
         case "text":
             new = b"".join(anonymize_text(piece, pseudonymizer) for _, piece in received.segments())
         case "accessis":
-            new = _framed(AccessIsFraming(), received, lambda frame: _access_is(frame, pseudonymizer))
+            new = framed(AccessIsFraming(), received, lambda frame: access_is(frame, pseudonymizer))
         case "rte":
-            new = _framed(
+            new = framed(
                 RteFraming(settings.bcc), received, lambda frame: _rte(frame, settings.bcc, pseudonymizer)
             )
         case _:  # elyctis
-            new = _framed(ElyctisFraming(), received, lambda frame: _elyctis(frame, pseudonymizer))
+            new = framed(ElyctisFraming(), received, lambda frame: _elyctis(frame, pseudonymizer))
             asked = keep_known(sent.data, _ELYCTIS_COMMANDS)
     return Anonymized(replace_chunks(entries, in_=new, out=asked))
 
@@ -54,7 +54,7 @@ def keep_known(data: bytes, known: re.Pattern[bytes]) -> bytes:
     return b"".join([*new, mask(data[end:])])
 
 
-def _framed(framing: Framing, received: ByteStream, replaced: Callable[[Frame], bytes]) -> bytes:
+def framed(framing: Framing, received: ByteStream, replaced: Callable[[Frame], bytes]) -> bytes:
     """Replace every frame, sound or not; these framings return every byte in its order."""
     return b"".join(replaced(frame) for _, piece in received.segments() for frame in _frames(framing, piece))
 
@@ -68,7 +68,7 @@ def _fault(frame: Frame) -> str | None:
     return frame.fault if isinstance(frame, DamagedFrame) else None
 
 
-def _access_is(frame: Frame, pseudonymizer: Pseudonymizer) -> bytes:
+def access_is(frame: Frame, pseudonymizer: Pseudonymizer) -> bytes:
     """Keep start and end; content that is no zone, such as a barcode, is masked."""
     wire = frame.wire
     if not re.match(rb"[\x1c\x0e\x1e]\x02", wire):

@@ -10,6 +10,7 @@ from drivers.links.request_queue import RequestQueue
 
 if TYPE_CHECKING:
     from drivers.links.gpio import GpioLink, GpioSettings
+    from drivers.links.hid.link import HidLink, HidSettings
     from drivers.links.http.client import HttpLink, HttpSettings
     from drivers.links.http.listener import HttpListener, HttpListenerSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
@@ -79,6 +80,14 @@ class LinkFactory:
         self._note_origin(link)
         return link
 
+    async def hid(self, settings: "HidSettings") -> "HidLink":
+        """Open a reader in HID mode; raises LinkError."""
+        from drivers.links.hid.link import HidLink
+
+        link = await self._open.enter_async_context(HidLink(settings, self._tap))
+        self._note_origin(link)
+        return link
+
     @asynccontextmanager
     async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink]":
         """Use a PC/SC slot, given by the beginning of its name, for one document; raises LinkError."""
@@ -126,7 +135,7 @@ class LinkFactory:
         self.is_simulated = self.is_simulated or link.is_simulated
         return link
 
-    def _note_origin(self, link: "SerialLink | ModbusLink | KeyboardLink") -> None:
+    def _note_origin(self, link: "SerialLink | ModbusLink | KeyboardLink | HidLink") -> None:
         self.is_simulated = self.is_simulated or link.is_simulated
         self.is_replayed = self.is_replayed or link.is_replayed
 

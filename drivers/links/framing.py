@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from drivers.links.serial import SerialLink
-
 
 @dataclass(frozen=True, slots=True)
 class CompleteFrame:
@@ -54,7 +52,15 @@ class Framing(Protocol):
         ...
 
 
-async def frames(link: SerialLink, framing: Framing, gap_s: float) -> AsyncGenerator[Frame]:
+class ChunkSource(Protocol):
+    """A link that is read chunk by chunk."""
+
+    async def read(self) -> bytes:
+        """Wait for a chunk and return it; raises LinkError when disconnected."""
+        ...
+
+
+async def frames(link: ChunkSource, framing: Framing, gap_s: float) -> AsyncGenerator[Frame]:
     """Yield the frames of a link; after `gap_s` seconds of silence a partial frame is discarded."""
     while True:
         try:

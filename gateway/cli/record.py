@@ -13,6 +13,7 @@ from drivers.links.recording.recorder import LIMIT_BYTES, Recorder
 from drivers.links.recording.recording import Chunk, Entry, Recording, Wire
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 from gateway.cli._lib.api_client import (
     ApiError,
     ApiUnavailable,
@@ -35,6 +36,7 @@ WIRES: dict[str, Wire] = {
     "SerialSettings": "serial",
     "ModbusSettings": "serial",
     "KeyboardSettings": "keyboard",
+    "HidSettings": "hidraw",
     "UsbSettings": "usb",
     "HttpSettings": "http",
     "HttpListenerSettings": "http-listener",
@@ -55,11 +57,21 @@ def record(
     limit: Annotated[
         int, typer.Option(min=1, max=LIMIT_BYTES // MIB, help="Keep the newest this many MiB.")
     ] = 16,
+    reopen: Annotated[
+        bool | None,
+        typer.Option(
+            "--reopen/--no-reopen",
+            help="Restart the worker of the device, so that its opening is recorded. By default only of "
+            "devices that move nothing.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Record a device's bytes, personal data included, into a file that only its owner may read.
 
-    Recording ends after the duration or with Ctrl-C. Replace personal data with `borderpost anonymize` before
-    the recording leaves the post.
+    Recording goes on when the device or its worker is restarted. It ends after the duration, with Ctrl-C, or
+    with the gateway; what was recorded until then is written. Replace personal data with `borderpost
+    anonymize` before the recording leaves the post.
     """
     post = load_or_fail(config)
     device = post.devices.get(Position.parse(position))
@@ -72,15 +84,25 @@ def record(
         config, device_path(position, "/trace/reveal"), method="POST", body={"reason": reveal}
     )
     tape = Recorder(limit * MIB)
-    try:
-        path = device_path(position, f"/trace?ticket={ticket['ticket']}")
-        lost = _record_items(tape, stream(state_dir(config), path, within_s=seconds))
-    except (ApiUnavailable, ApiError) as error:
-        exit_with_error(error)
-    if seen["state"].get("provenance") is None:  # The device connected during the recording, or not at all.
-        with suppress(ApiUnavailable, ApiError):
-            seen = ask(state_dir(config), device_path(position))
-    provenance = seen["state"].get("provenance") or "live"
+    folder = state_dir(config)
+    if reopen is None:
+        commands = load_driver(device.driver).commands.values()
+        reopen = not any(command.is_movement for command in commands)
+
+    def begin() -> None:
+        if reopen:
+            ask(folder, device_path(position, "/restart"), method="POST")
+
+    path = device_path(position, f"/trace?ticket={ticket['ticket']}")
+    lost, problem = record_items(tape, stream(folder, path, within_s=seconds, on_begun=begin))
+    if problem is not None and not tape.entries:
+        exit_with_error(problem)
+    with suppress(ApiUnavailable, ApiError):
+        after = ask(folder, device_path(position))
+        # Without a device at the end, the one of the beginning was recorded.
+        seen = after if after["state"].get("provenance") is not None else seen
+    # Unknown if it never connected, or was not connected yet and the gateway has ended.
+    provenance = seen["state"].get("provenance") or "unknown"
     recording = Recording(
         driver=device.driver,
         settings=device.settings.public_values(),
@@ -90,17 +112,24 @@ def record(
         wire=wire_type(device.settings),
         identity={name: value for name, value in (seen["identity"] or {}).items() if value is not None},
         gateway=VERSION,
-        begins="midway",
+        begins="at open" if reopen else "midway",
     )
     write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
         errors.print(f"{lost} items could not be recorded: the recording has gaps", markup=False)
+    if problem is not None:
+        exit_with_error(problem)
 
 
-def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
-    """Record items of a trace until they end or Ctrl-C ends them; returns how many were lost."""
-    lost = 0
+def record_items(
+    tape: Recorder, items: Iterable[dict[str, Any]]
+) -> tuple[int, ApiUnavailable | ApiError | None]:
+    """Record items of a trace until they end, Ctrl-C ends them, or the gateway fails.
+
+    Returns how many were lost, and the failure.
+    """
+    lost, problem = 0, None
     try:
         for item in items:
             lost += item.get("dropped", 0)
@@ -108,7 +137,9 @@ def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
                 tape.append(entry)
     except KeyboardInterrupt:
         pass
-    return lost + tape.dropped_entries
+    except (ApiUnavailable, ApiError) as error:
+        problem = error
+    return lost + tape.dropped_entries, problem
 
 
 def to_recording_entry(item: dict[str, Any]) -> Entry | None:

@@ -17,7 +17,7 @@ from gateway.diagnostics.udev_rules import (
     post_rules,
 )
 
-KINDS = ("usb", "tty", "input", "video4linux", "gpio")
+KINDS = ("usb", "tty", "input", "hidraw", "video4linux", "gpio")
 
 
 def udev(

@@ -7,9 +7,10 @@ rules that take it out again follow them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from drivers.links.hid.link import HidSettings
 from drivers.links.usb.devices import USB_ADDRESS
 from drivers.registry import installed_drivers, load_driver
 from drivers.unavailable import MissingDriver
@@ -37,6 +38,8 @@ SAFE_CHARACTERS = re.compile(r"[A-Za-z0-9/:@._,+-]+")
 """Characters without a special meaning in a rule."""
 USB_CHILD_MATCHES = ('SUBSYSTEM=="tty"', 'SUBSYSTEM=="input", KERNEL=="event*"', 'SUBSYSTEM=="video4linux"')
 """Nodes that programs open for a device with a kernel driver."""
+HID_MATCHES = ('SUBSYSTEM=="hidraw"',)
+"""The same for a reader in HID mode. Those of a keyboard would show its keystrokes as well."""
 
 
 def driver_rules() -> str:
@@ -73,7 +76,9 @@ def post_rules(devices: Mapping[Position, DeviceSettings]) -> str:
             if SAFE_CHARACTERS.fullmatch(address.text) is None:
                 lines.append(f"# {position}: {address.key} has characters with a special meaning in a rule")
                 continue
-            lines += [f"# {position}: {address.key}", *_rules(position, address)]
+            is_hid = isinstance(device.settings, HidSettings) and address.key == "port"
+            nodes = HID_MATCHES if is_hid else USB_CHILD_MATCHES
+            lines += [f"# {position}: {address.key}", *_rules(position, address, nodes)]
     return "\n".join([*lines, 'LABEL="borderpost_post_end"']) + "\n"
 
 
@@ -119,13 +124,13 @@ def _match_ids(usb: re.Match[str]) -> str:
     return match
 
 
-def _rules(position: Position, address: Address) -> Iterator[str]:
+def _rules(position: Position, address: Address, nodes: Sequence[str]) -> Iterator[str]:
     name = f'SYMLINK+="{SERVICE}/{position}"'
     if (usb := USB_ADDRESS.fullmatch(address.text)) is not None:
         match = _match_ids(usb)
         yield _usb_device(match)
         above = match.replace("ATTR{", "ATTRS{").replace("KERNEL==", "KERNELS==")
-        for node in USB_CHILD_MATCHES:
+        for node in nodes:
             yield f"{node}, {above}, {OWNERSHIP}, {name}, {IGNORE_DEVICE_PROPERTIES}"
         return
     path = address.text.removeprefix("/dev/")

@@ -70,6 +70,8 @@ class FrameType(IntEnum):
     """The record of this number is on the disk; head: number."""
     DECISION_RECORDED = 19
     """The decision on a command is on the disk, or refused by it; head: command_ref, recorded."""
+    REFUSED = 20
+    """Ages of the last attempts with refused credentials, in seconds, for the next worker; head: ages_s."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

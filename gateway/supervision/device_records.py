@@ -12,6 +12,7 @@ from drivers.links.link import Action
 from gateway.common.atomic_file import make_folder, write_whole
 from gateway.common.problems import Problems
 from gateway.ipc.frames import FrameError
+from gateway.supervision.refused_attempts import RefusedAttempts
 
 log = structlog.get_logger()
 
@@ -37,6 +38,8 @@ class DeviceRecords:
     def __init__(self, folder: Path | None, problems: Problems | None = None) -> None:
         self._folder = folder
         self._problems = problems if problems is not None else Problems(lambda: None)
+        self.refusals = RefusedAttempts()
+        """Refused credentials, which outlive a worker as well, but not the gateway."""
         self._texts: dict[str, str] = {}
         self._unwritten: set[str] = set()
         self._on_stored: dict[str, Callable[[], None]] = {}

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import math
 import signal
+import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,6 +45,7 @@ from gateway.supervision.worker_output import (
     read_identity,
     read_outcome,
     read_record_number,
+    read_refused_ages,
 )
 from gateway.worker.spec import WorkerSpec
 
@@ -116,8 +118,9 @@ class DeviceSupervisor:
         """Set while there is a worker process to send requests to."""
         self._restart_requested = False
         self._replacement_requested = False
-        self._replacements = 0
-        """Number of workers that were replaced because their device was replugged."""
+        self._stopped = asyncio.Event()
+        self._traces = 0
+        """Number of open traces, which go on in the next worker."""
         self._retry_now = asyncio.Event()
         self.counters: dict[str, Any] = {}
         self.last_good_read_ns = 0
@@ -145,6 +148,7 @@ class DeviceSupervisor:
     async def stop(self) -> None:
         """Close the device and end its process, by SIGKILL after the time limit."""
         self._stopping = True
+        self._stopped.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -228,30 +232,55 @@ class DeviceSupervisor:
 
         See `gateway.worker.diagnostics`; raises RpcError.
         """
+        if method == "trace" and self._task is not None:
+            return self._trace(**head)
         if self._process.connection is None:
             raise RpcError("unavailable", "The worker process of the device is being replaced.", "Try again.")
-        return self._trace(**head) if method == "trace" else self._rpc.stream(method, **head)
+        return self._rpc.stream(method, **head)
 
     async def _trace(self, **head: Any) -> AsyncGenerator[ResponseChunk]:
-        """Stream a trace, also of the worker that replaces this one because the device was replugged."""
+        """Stream a trace, also of each worker that replaces this one, from its first byte on."""
+        began_s = time.monotonic()
+        self._traces += 1  # a worker that is forked from now on keeps its first bytes
         is_first = True
-        while True:
-            replacements = self._replacements
-            try:
-                async with contextlib.aclosing(self._rpc.stream("trace", **head)) as pieces:
-                    async for piece in pieces:
-                        if piece.body or is_first:  # an empty one is the start of the trace
-                            yield piece
+        try:
+            while True:
+                if not self._ready.is_set():
+                    if is_first:
+                        yield ResponseChunk(b"", 0)
                         is_first = False
-                return
-            except RpcError:
-                if self._replacements == replacements:
-                    raise
-            await self._ready.wait()
+                    await self._wait_ready_or_stopped()
+                process = self._process
+                try:
+                    async with contextlib.aclosing(
+                        self._rpc.stream("trace", began_s=began_s, **head)
+                    ) as pieces:
+                        async for piece in pieces:
+                            if piece.body or is_first:  # an empty one is the start of the trace
+                                yield piece
+                            is_first = False
+                    return
+                except RpcError:
+                    if self._stopping or (self._process is process and self._ready.is_set()):
+                        raise  # this worker has refused, or there will be no other
+        finally:
+            self._traces -= 1
+
+    async def _wait_ready_or_stopped(self) -> None:
+        """Wait until there is a worker process; raises RpcError where there will be none."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._ready, self._stopped)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._stopping:
+            raise RpcError("unavailable", "The device is not served any more.")
 
     async def restart(self) -> None:
         """Replace the worker process; return when the new one runs. Other devices are not affected."""
         self._retry_now.set()
+        self._records.refusals.grant_attempt(self.spec.position)
         process = self._process
         if process.connection is None:
             return
@@ -327,7 +356,12 @@ class DeviceSupervisor:
         )
         self.counters = {}
         self._process = WorkerProcess(self.spec.position, self._on_frame)
-        spec = replace(self.spec, record=await self._records.read(self.spec.position))
+        spec = replace(
+            self.spec,
+            record=await self._records.read(self.spec.position),
+            is_traced=self._traces > 0,
+            refused_ages_s=self._records.refusals.ages_s(self.spec.position, self.spec.settings),
+        )
         await self._process.fork(self._forkserver, spec, self._network_rights())
         if self._paused:
             self.pause()
@@ -405,7 +439,6 @@ class DeviceSupervisor:
                 self._rpc.on_chunk(head, body)
             case FrameType.REPLACE:
                 self._replacement_requested = True
-                self._replacements += 1
             case FrameType.PREVIEW:
                 if not body or self.state_filter.suppression is None:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
@@ -415,6 +448,9 @@ class DeviceSupervisor:
                 number = read_record_number(head)
                 stored = partial(self._process.send, FrameType.RECORD_STORED, {"number": number})
                 self._records.write(self.spec.position, body.decode(), stored)
+            case FrameType.REFUSED:
+                ages_s = read_refused_ages(head)
+                self._records.refusals.keep(self.spec.position, self.spec.settings, ages_s)
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))

@@ -5,6 +5,7 @@ of an observation and the moment of its receipt come from it; the daemon writes 
 """
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ MAX_DATA_BYTES = MIB
 MAX_LAST_VALUE_BYTES = 64 * 1024
 """Upper bound on the JSON of an observation that is kept as last value, in bytes: brokers retain it."""
 MAX_TRANSACTION_CHARACTERS = 128
+MAX_REFUSED_ATTEMPTS = 16
 MAX_BODY_BYTES: Mapping[int, int] = {
     FrameType.HEARTBEAT: 0,
     FrameType.STATE: 0,
@@ -45,6 +47,7 @@ MAX_BODY_BYTES: Mapping[int, int] = {
     FrameType.RESPONSE_CHUNK: 8 * MIB,
     FrameType.REPLACE: 0,
     FrameType.RECORD: 4 * MAX_RECORD_BYTES,
+    FrameType.REFUSED: 0,
 }
 """Types of frame that a worker may send, and the largest body of each, in bytes."""
 MAX_FRAME_BYTES: Mapping[int, int] = {kind: body + MAX_HEAD_BYTES for kind, body in MAX_BODY_BYTES.items()}
@@ -60,6 +63,7 @@ RATES_PER_S: Mapping[FrameType, float] = {
     FrameType.RESPONSE_CHUNK: 5000,
     FrameType.REPLACE: 20,
     FrameType.RECORD: 100,
+    FrameType.REFUSED: 20,
 }
 """Sustained frames per second by type; those of BURST_S may come at once. Events bound the images."""
 BYTES_PER_S, BYTES_BURST = 32 * MIB, 256 * MIB
@@ -242,6 +246,18 @@ def read_record_number(head: Mapping[str, Any]) -> int:
     if type(number) is not int or not 0 < number < 2**63:
         raise WorkerViolationError("a record with a malformed number")
     return number
+
+
+def read_refused_ages(head: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the ages of refused attempts, in seconds; raises WorkerViolationError."""
+    ages_s = head.get("ages_s")
+    if (
+        not isinstance(ages_s, list)
+        or len(ages_s) > MAX_REFUSED_ATTEMPTS
+        or not all(type(age_s) in (int, float) and 0 <= age_s < math.inf for age_s in ages_s)
+    ):
+        raise WorkerViolationError("refused attempts with malformed ages")
+    return tuple(map(float, ages_s))
 
 
 def read_outcome(head: Mapping[str, Any], result: bytes, command: CommandSpec | None) -> CommandOutcome:

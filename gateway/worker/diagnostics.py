@@ -131,7 +131,7 @@ class WorkerDiagnostics:
             case "subscribe_events":
                 return self._subscribe()
             case "trace":
-                return self.wire_tap.subscribe(reveal=head["reveal"])
+                return self.wire_tap.subscribe(reveal=head["reveal"], began_s=head["began_s"])
             case "check":
                 return self._check(SelfTestLevel(head["level"]))
             case method:

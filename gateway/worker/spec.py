@@ -3,6 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+REFUSED_ATTEMPTS, REFUSED_WITHIN_S = 3, 3600.0
+"""Attempts with refused credentials, and the time in which there are no more, in seconds.
+
+Devices lock an account after a few wrong passwords, many for an hour or until a person unlocks it.
+"""
+
 
 @dataclass(frozen=True)
 class WorkerSpec:
@@ -27,6 +33,10 @@ class WorkerSpec:
     """Files and folders that no worker may read."""
     further_places: tuple[str, ...] = ()
     """Files and folders that a test bed needs; ignored in production."""
+    is_traced: bool = False
+    """True if a trace waits for this worker, which then keeps the bytes of its first seconds."""
+    refused_ages_s: tuple[float, ...] = ()
+    """Ages of the last attempts with credentials that the device refused, the oldest first, in seconds."""
     record: str | None = None
     """Record of the position at the start; see `drivers.record.DeviceRecord`."""
 

@@ -25,7 +25,7 @@ BETTER_EXPLAINED = {Cause.NO_DEVICE: Cause.UNPLUGGED, Cause.NO_RESPONSE: Cause.W
 """Causes that later attempts to open a device find, and the earlier cause that explains more."""
 FEW_ATTEMPTS = (
     "The gateway tries a refused password three times an hour, because many devices lock the account. "
-    "After a correction in the device: borderpost restart POSITION."
+    "After a correction in the device: borderpost restart POSITION, which permits one more attempt an hour."
 )
 BABBLING = {
     "cause": Cause.BABBLING,

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -13,6 +14,10 @@ from gateway.ipc.rpc import BoundedStream
 
 MAX_ITEMS_PER_S = 2000
 """Upper bound of items shown per second; a camera stream is more than a person can read."""
+EARLY_S = 10.0
+"""Time for which a traced worker keeps what its device exchanges before the watcher has subscribed again."""
+EARLY_BYTES = 2 * 1024 * 1024
+"""Upper bound on those bytes; the oldest are dropped."""
 CONTROL = {
     b"\x02": "STX", b"\x03": "ETX", b"\x04": "EOT", b"\x05": "ENQ", b"\x06": "ACK", b"\x15": "NAK",
 }  # fmt: skip
@@ -24,10 +29,26 @@ DescribeChunk = Callable[[Direction, bytes], str]
 class _Subscriber:
     """One watcher: whether it may see bytes, and the items queued for it."""
 
-    def __init__(self, *, reveal: bool) -> None:
+    def __init__(self, *, reveal: bool, began_s: float) -> None:
         self.reveal = reveal
         self.items = BoundedStream()
-        self.began_s = time.monotonic()
+        self.began_s = began_s
+        """Time from which its items count (monotonic), the same for all workers of one trace."""
+
+    def add(self, shown: "_Shown") -> None:
+        """Queue an item, with its bytes only for a watcher that may see them."""
+        item = dict(shown.item)
+        item["at_s"] = round(max(0.0, shown.at_s - self.began_s), 6)
+        item["hex"] = shown.chunk.hex(" ") if self.reveal else None
+        self.items.append(to_json(item))
+
+
+class _Shown(NamedTuple):
+    """One item: its time (monotonic), its bytes, and its fields without both."""
+
+    at_s: float
+    chunk: bytes
+    item: dict[str, Any]
 
 
 class WireTap:
@@ -38,18 +59,35 @@ class WireTap:
         self._describe_chunk = describe_chunk
         self._subscribers: tuple[_Subscriber, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._early: deque[_Shown] | None = None
+        """Items before the first watcher; None: they are not kept."""
+        self._early_bytes = 0
         self._transfer_chunk: bytes | None = None
         self._second = 0
         self._in_second = 0
         self._dropped = 0
 
-    async def subscribe(self, *, reveal: bool) -> AsyncGenerator[bytes]:
-        """Yield b"", then each chunk from that moment on as JSON of a TraceItem.
+    def keep_early(self) -> None:
+        """Keep items from now on, for EARLY_S, for a watcher that waits for this worker.
 
-        Its bytes are included only with `reveal`.
+        So a trace that began before this process misses nothing of the opening of the device.
         """
         self._loop = asyncio.get_running_loop()
-        viewer = _Subscriber(reveal=reveal)
+        self._early = deque()
+        self._loop.call_later(EARLY_S, self._forget_early)
+
+    def _forget_early(self) -> None:
+        self._early = None
+
+    async def subscribe(self, *, reveal: bool, began_s: float | None = None) -> AsyncGenerator[bytes]:
+        """Yield b"", then each chunk from that moment on as JSON of a TraceItem, early ones first.
+
+        Its bytes are included only with `reveal`. `began_s`: begin of the trace (monotonic), by default now.
+        """
+        self._loop = asyncio.get_running_loop()
+        viewer = _Subscriber(reveal=reveal, began_s=time.monotonic() if began_s is None else began_s)
+        for shown in self._early or ():
+            viewer.add(shown)
         self._subscribers = (*self._subscribers, viewer)
         try:
             yield b""
@@ -58,9 +96,13 @@ class WireTap:
         finally:
             self._subscribers = tuple(each for each in self._subscribers if each is not viewer)
 
+    @property
+    def _is_watched(self) -> bool:
+        return bool(self._subscribers) or self._early is not None
+
     def on_chunk(self, direction: Direction, chunk: bytes) -> None:
         """Forward a chunk; the `Tap` of a link."""
-        if self._subscribers and self._loop is not None:
+        if self._is_watched and self._loop is not None:
             if chunk is self._transfer_chunk:  # already forwarded as part of its transfer
                 self._transfer_chunk = None
                 return
@@ -68,7 +110,7 @@ class WireTap:
 
     def on_transfer(self, transfer: Transfer) -> None:
         """Forward the start or end of a USB transfer; the `TransferTap` of a link."""
-        if self._subscribers and self._loop is not None:
+        if self._is_watched and self._loop is not None:
             self._transfer_chunk = transfer.data or None
             direction: Direction = "out" if transfer.stage == "submit" else "in"
             self._loop.call_soon_threadsafe(
@@ -90,10 +132,14 @@ class WireTap:
             "transfer": transfer,
         }
         item["summary"] = self._describe_chunk(direction, chunk) or describe_bytes(chunk)
+        shown = _Shown(at_s, chunk, item)
         for viewer in self._subscribers:
-            item["at_s"] = round(max(0.0, at_s - viewer.began_s), 6)
-            item["hex"] = chunk.hex(" ") if viewer.reveal else None
-            viewer.items.append(to_json(item))
+            viewer.add(shown)
+        if self._early is not None:
+            self._early.append(shown)
+            self._early_bytes += len(chunk)
+            while self._early_bytes > EARLY_BYTES and len(self._early) > 1:
+                self._early_bytes -= len(self._early.popleft().chunk)
 
 
 def describe_bytes(chunk: bytes) -> str:

@@ -27,7 +27,7 @@ from gateway.worker.commands import CommandRunner
 from gateway.worker.diagnostics import WorkerDiagnostics
 from gateway.worker.event_budget import EventBudget
 from gateway.worker.jail.jail import Jail
-from gateway.worker.spec import WorkerSpec
+from gateway.worker.spec import REFUSED_ATTEMPTS, REFUSED_WITHIN_S, WorkerSpec
 from gateway.worker.state_report import StateReport
 
 log = structlog.get_logger()
@@ -40,15 +40,17 @@ NO_ANSWER_RETRY_MAX_S = 1.0
 An attempt is cheap, and travellers wait. A device that rejects the connection is tried at growing intervals,
 unless it is restarted: many cameras lock a user out after too many wrong passwords.
 """
-REFUSED_ATTEMPTS, REFUSED_WITHIN_S = 3, 3600.0
-"""Attempts with refused credentials, and the time in which there are no more, in seconds.
-
-Devices lock an account after a few wrong passwords, many for an hour or until a person unlocks it.
-"""
 ACCEPTED_S = 60.0
 """Time, in seconds, for which a device must have been open before it refuses its credentials, to show that it
 accepted them: some answer the requests of an opening without any.
 """
+NO_ATTEMPT_YET = CredentialsRefusedError(
+    Cause.NO_PERMISSION,
+    "The device refused its user name and password three times in the last hour, so it is not opened yet.",
+    Action.CONFIGURE,
+    "Correct `username` and `password` in the table of this device, then: sudo systemctl reload borderpost.",
+)
+"""State of a new worker that has to wait."""
 MAX_KEPT_BAD_FRAMES = 32
 BABBLING_PAUSE_S = 0.02
 """Pause after BABBLING_BATCH dropped observations, in seconds: the device's excess costs little CPU time."""
@@ -103,7 +105,11 @@ class DeviceWorker:
         self.diagnostics = WorkerDiagnostics(
             spec.position, spec.expected_firmware, self._driver_class.describe_chunk
         )
+        if spec.is_traced:
+            self.diagnostics.wire_tap.keep_early()
         self.counters = WorkerCounters()
+        self._refused: deque[float] = deque(maxlen=REFUSED_ATTEMPTS)
+        """Times of the last attempts with refused credentials, by the loop's clock; earlier workers' too."""
         self._open_since_ns = 0
         """Start of the online time not counted yet, by the boot clock; 0: the device is not open."""
         # Personal data: kept in memory only, for a technician at this post, and lost with the process.
@@ -171,11 +177,16 @@ class DeviceWorker:
         failing = Backoff(self._spec.backoff_first_s, self._spec.backoff_max_s)
         unanswered = Backoff(self._spec.backoff_first_s, min(self._spec.backoff_max_s, NO_ANSWER_RETRY_MAX_S))
         absent = Backoff(MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S)
-        refused: deque[float] = deque(maxlen=REFUSED_ATTEMPTS)
-        """Times of the last attempts with refused credentials, by the loop's clock."""
+        now_s = asyncio.get_running_loop().time()
+        self._refused.extend(now_s - age_s for age_s in self._spec.refused_ages_s)
+        if self._allowed_in_s() > 0:
+            self._state_report.set_failure(NO_ATTEMPT_YET)
         while True:
+            # Not even when the device or this process was restarted: one that restarts again and again would
+            # lock the account.
+            await asyncio.sleep(self._allowed_in_s())
             self._check_jail()
-            opened, begun_s = self.counters.opens, asyncio.get_running_loop().time()
+            opened = self.counters.opens
             try:
                 await self._open_and_watch()
             except LinkError as error:
@@ -205,21 +216,11 @@ class DeviceWorker:
                     wait = unanswered
                 case _:
                     wait = failing
-            ended_s = asyncio.get_running_loop().time()
-            is_refused = isinstance(failure, CredentialsRefusedError)
-            was_open = self.counters.opens > opened
-            if was_open and (not is_refused or ended_s - begun_s > ACCEPTED_S):
-                refused.clear()
-            if is_refused:
-                refused.append(ended_s)
             await _wait_before_retry(wait.next_s(), failure)
-            if len(refused) == REFUSED_ATTEMPTS:
-                # Not even when the device was restarted: one that restarts again and again would lock the
-                # account.
-                await asyncio.sleep(refused[0] + REFUSED_WITHIN_S - asyncio.get_running_loop().time())
 
     async def _open_and_watch(self) -> None:
         """Open the driver and watch it until it fails; always ends by raising."""
+        opened, begun_s = self.counters.opens, asyncio.get_running_loop().time()
         links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
         driver.record = self._record
@@ -269,6 +270,8 @@ class DeviceWorker:
             self._state_report.set_failure(
                 failure
             )  # reported now, because closing a failed link may take time
+            is_refused = isinstance(failure, CredentialsRefusedError)
+            self._count_refusal(is_refused, self.counters.opens > opened, begun_s)
             raise
         finally:
             self.send_heartbeat()
@@ -284,6 +287,25 @@ class DeviceWorker:
                     await driver.close()
                 finally:
                     await links.close()
+
+    def _count_refusal(self, is_refused: bool, was_open: bool, begun_s: float) -> None:
+        """Count an attempt whose credentials were refused, and report it for the next worker.
+
+        A device that was open has accepted them before.
+        """
+        now_s, before = asyncio.get_running_loop().time(), tuple(self._refused)
+        if was_open and (not is_refused or now_s - begun_s > ACCEPTED_S):
+            self._refused.clear()
+        if is_refused:
+            self._refused.append(now_s)
+        if before != tuple(self._refused):
+            self._connection.send(FrameType.REFUSED, {"ages_s": [now_s - at_s for at_s in self._refused]})
+
+    def _allowed_in_s(self) -> float:
+        """Return the time until another attempt may be made, in seconds."""
+        if len(self._refused) < REFUSED_ATTEMPTS:
+            return 0.0
+        return max(0.0, self._refused[0] + REFUSED_WITHIN_S - asyncio.get_running_loop().time())
 
     async def _yield_if_due(self) -> None:
         """Let other tasks run, if observations have come without a pause for MAX_UNINTERRUPTED_S."""

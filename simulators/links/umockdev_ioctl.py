@@ -52,8 +52,10 @@ class Caller:
             while True:
                 kind, request, argument = await self._receive()
                 if kind != _IOCTL:
+                    # A read or a write: the program carries it out, and is given its own result back.
                     self._send(_RUN, 0, 0)
-                    await self._receive()
+                    _, result, number = await self._receive()
+                    self._send(_DONE, result, number)
                     continue
                 try:
                     await answer(self, request & 0xFFFFFFFF, argument)

@@ -1,7 +1,8 @@
-"""Kind `serial-mrz`: a passport reader on a serial line, with travellers."""
+"""Kind `serial-mrz`: a passport reader on a serial line, or in HID mode, with travellers."""
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,6 +16,7 @@ from simulators.mrz import Document, Format, format_of
 from simulators.passport.accessis import AccessIs
 from simulators.passport.barcodes import BarcodeKind, BarcodeSettings
 from simulators.passport.elyctis import Elyctis, Nameplate
+from simulators.passport.hid import IDENTITIES, HidFormat, HidReader
 from simulators.passport.reader import MrzReader, lines_of
 from simulators.passport.rte import Rte
 from simulators.passport.text import LineEnd, Text
@@ -26,13 +28,13 @@ if TYPE_CHECKING:  # loaded for barcodes only
     from simulators.passport.seals import AnySealFault
     from simulators.passport.seals.authority import BarcodeAuthority
 
-Framing = Literal["text", "accessis", "elyctis", "rte"]
+Framing = Literal["text", "accessis", "elyctis", "rte", "hid-pos", "hid-accessis"]
 
 _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
     "line_end": ("text", "elyctis"),
     "last_line_end": ("text",),
     "bcc": ("rte",),
-    "serial_number": ("elyctis",),
+    "serial_number": ("elyctis", "hid-pos", "hid-accessis"),
     "barcodes": ("accessis",),
 }
 
@@ -115,6 +117,10 @@ class SerialMrzSettings(SimulatorSettings):
             case "elyctis":
                 ends: Literal["cr", "crlf"] = "crlf" if self.line_end is LineEnd.CRLF else "cr"
                 return Elyctis(line, nameplate=Nameplate(self.serial_number), line_end=ends)
+            case "hid-pos" | "hid-accessis":
+                hid_format = HidFormat(self.framing.removeprefix("hid-"))
+                identity = replace(IDENTITIES[hid_format], serial_number=self.serial_number)
+                return HidReader(line, hid_format, identity)
 
 
 class SerialMrz(Simulator):

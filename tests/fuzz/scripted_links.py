@@ -19,6 +19,8 @@ import httpx
 from drivers.command import CommandFailure, CommandRefusal, Invocation
 from drivers.driver import BadFrame, Driver
 from drivers.links.factory import LinkFactory
+from drivers.links.hid.descriptor import DescriptorError, parse_descriptor
+from drivers.links.hid.uhid import EventStream, parse_create, parse_input
 from drivers.links.http.client import HttpLink, HttpSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.recording.recording import Recording
@@ -105,6 +107,37 @@ class ScriptedLine(SerialLink):
 
     async def __aexit__(self, *_: object) -> None:
         pass
+
+
+class ScriptedHid(ScriptedLine):
+    """A reader in HID mode: the script is events of uhid, the first of them its description."""
+
+    def __init__(self, script: bytes) -> None:
+        super().__init__(script)
+        self._stream = EventStream()
+        self._events: deque[bytes] = deque()
+
+    async def _event(self) -> bytes:
+        while not self._events:
+            if self._stream.is_lost:
+                raise unplugged()
+            self._events.extend(self._stream.feed(await super().read()))
+        return self._events.popleft()
+
+    async def read(self) -> bytes:
+        while (report := parse_input(await self._event())) is None:
+            pass
+        return report
+
+    async def __aenter__(self) -> "ScriptedHid":
+        while (info := parse_create(await self._event())) is None:
+            pass
+        self.info = info
+        try:
+            self.descriptor = self.write_descriptor = parse_descriptor(info.descriptor)
+        except DescriptorError:
+            raise unplugged() from None
+        return self
 
 
 class ScriptedUsb:
@@ -216,6 +249,9 @@ class ScriptedLinkFactory(LinkFactory):
         return self._line
 
     keyboard = serial
+
+    async def hid(self, settings: Any) -> Any:
+        return await self._open.enter_async_context(ScriptedHid(self.script))
 
     async def modbus(self, settings: Any) -> Any:
         line = await self.serial(settings)

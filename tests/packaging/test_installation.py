@@ -125,6 +125,7 @@ def test_each_device_gets_rules_and_name(tmp_path: Path) -> None:
         f"[device.\"{at}\"]\ndriver = 'mrz-serial'\nframing = 'text'\nport = '{port}'\n"
         for at, port in devices.items()
     ]
+    tables.append("[device.\"lane-5/reader\"]\ndriver = 'mrz-hid'\nport = 'usb:0DB5:013E'\n")
     tables.append("[device.\"lane-3/finger\"]\ndriver = 'uru4000'\nport = 'usb:05BA:000A@1-4.2'\n")
     head = "[gateway]\nsite = 'ke-busia'\nname = 'gw-1'\nprofile = 'test'\nstate_dir = 'state'\n"
     post.write_text(head + "[broker]\nhost = '127.0.0.1'\n" + "".join(tables))
@@ -138,13 +139,16 @@ def test_each_device_gets_rules_and_name(tmp_path: Path) -> None:
         'ENV{ID_MM_DEVICE_IGNORE}="1"',
     ):
         assert said in tty
+    (raw,) = (line for line in rules.splitlines() if line.startswith('SUBSYSTEM=="hidraw"'))
+    for said in ('ATTRS{idProduct}=="013e"', 'GROUP="borderpost", MODE="0660"', "borderpost/lane-5/reader"):
+        assert said in raw
     assert 'SYMLINK=="serial/by-path/pci-0000:00:14.0-usb-0:2:1.0", GROUP="borderpost"' in rules
     assert 'ATTR{idProduct}=="000a", KERNEL=="1-4.2", GROUP="borderpost"' in rules
     assert (
         "by-id/x" not in rules
     )  # characters with a special meaning in udev are not accepted from a post's file
     assert "# lane-4/reader: port has characters" in rules
-    assert late.count('ENV{SYSTEMD_WANTS}=""') == 3
+    assert late.count('ENV{SYSTEMD_WANTS}=""') == 4
     assert 'ATTR{idVendor}=="0db5", ATTR{idProduct}=="0137", ATTR{serial}=="A0012345", ENV{SYST' in late
     assert 'IMPORT{builtin}="path_id", ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:2", ENV{SYST' in late
     assert "by-id/x" not in late

@@ -42,6 +42,7 @@ RECORDINGS = ROOT / "tests" / "recordings"
 PLAYED = {
     "passport/text": "",
     "passport/wedge": "",
+    "passport/hid-pos": "",
     "fingerprint/zfm": "fingerprint",
     "camera/hikvision": "camera",
     "access/osdp": "osdp",

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.mrz import Format
 from simulators.passport import AccessIs
+from simulators.passport.hid import IDENTITIES, HidFormat, HidReader
 from simulators.passport.keyboard import EndKey, end_strokes, strokes_of
 from simulators.travellers import TravellerGenerator
+from simulators.usb.hid_reader import UsbHidReader
 from simulators.usb.keyboard import UsbKeyboard
 from simulators.usb.serial_port import UsbSerialPort
 from simulators.usb.usbip_bus import UsbIpBus
@@ -32,7 +34,7 @@ from vm import barrier_lane
 from vm.machine import ADDRESS
 
 SITE, LANE = "ke-busia", "lane-1"
-BUSIDS = {"reader": "1-1", "wedge": "1-2", "finger": "1-3"}
+BUSIDS = {"reader": "1-1", "wedge": "1-2", "finger": "1-3", "hid": "1-4"}
 DEVICES = (*BUSIDS, "camera")
 BARRIER = f"{LANE}/barrier"
 """The only device of `barrier.toml`: polled five times a second, it costs an emulated processor too much."""
@@ -73,7 +75,7 @@ heartbeat_timeout_s = 40
 open_timeout_s = 120
 backoff_max_s = 3
 """
-FOUR_DEVICES = f"""
+FIVE_DEVICES = f"""
 [device."{LANE}/reader"]
 driver = "mrz-serial"
 port = "/dev/serial/by-id/usb-Access-IS_OCR315e_SIM0001-if00"
@@ -82,6 +84,11 @@ framing = "accessis"
 [device."{LANE}/wedge"]
 driver = "mrz-wedge"
 port = "/dev/input/by-id/usb-Access-IS_OCR315k_SIM0002-event-kbd"
+gap_s = 3.0
+
+[device."{LANE}/hid"]
+driver = "mrz-hid"
+port = "usb:0DB5:013E:SIM0004"
 gap_s = 3.0
 
 [device."{LANE}/finger"]
@@ -176,7 +183,7 @@ class MachineEnvironment:
         self.boom_port = free_port()
         barrier = barrier_lane.table(BARRIER, self.boom_port)
         # The stations get their rights to all devices.
-        (self.share / "post.toml").write_text(head + FOUR_DEVICES + barrier)
+        (self.share / "post.toml").write_text(head + FIVE_DEVICES + barrier)
         for name in ("trust", "hq"):
             command = (
                 "trust",
@@ -189,7 +196,7 @@ class MachineEnvironment:
             )
             program = (sys.executable, "-c", "from gateway.cli import main; main()")
             subprocess.run([*program, *command], check=True, capture_output=True)
-        (self.share / "post.toml").write_text(head + FOUR_DEVICES)
+        (self.share / "post.toml").write_text(head + FIVE_DEVICES)
         (self.share / "barrier.toml").write_text(head + barrier)
         at_hq = self.share / "hq" / "broker"
         self.hq = Mosquitto(
@@ -206,6 +213,9 @@ class MachineEnvironment:
         self.reader_port = UsbSerialPort(0x0DB5, 0x0137, "Access-IS", "OCR315e", "SIM0001")
         self.reader = AccessIs(self.reader_port)  # type: ignore[arg-type]
         self.wedge = UsbKeyboard(0x0DB5, 0x0138, "Access-IS", "OCR315k", "SIM0002")
+        hid = replace(IDENTITIES[HidFormat.ACCESSIS], serial_number="SIM0004")
+        self.hid_port = UsbHidReader(hid)
+        self.hid = HidReader(self.hid_port, HidFormat.ACCESSIS, hid, is_uhid=False)  # type: ignore[arg-type]
         self.finger = Uru4000("4500", serial_number="SIM0003")
         self.travellers = TravellerGenerator(7)
         self.bus = UsbIpBus()
@@ -227,6 +237,7 @@ class MachineEnvironment:
                 ("reader", self.reader_port),
                 ("wedge", self.wedge),
                 ("finger", self.finger),
+                ("hid", self.hid_port),
             ):
                 self.bus.connect(BUSIDS[name], device)
             # The first image of a finger takes a second to render.
@@ -249,6 +260,10 @@ class MachineEnvironment:
         """Present a traveller's passport at the reader; return whether the port was open."""
         return await self.reader.present(self.travellers.document(Format.TD3))
 
+    async def swipe_hid(self) -> bool:
+        """Present a traveller's passport at the reader in HID mode; return whether it was switched on."""
+        return await self.hid.present(self.travellers.document(Format.TD3))
+
     def type(self) -> bool:
         """Type a traveller's passport at the keyboard reader; return whether a host read it."""
         strokes = [
@@ -260,6 +275,6 @@ class MachineEnvironment:
 
     def close(self) -> None:
         self.at_hq.close()
-        for device in (self.reader_port, self.wedge, self.finger):
+        for device in (self.reader_port, self.wedge, self.finger, self.hid_port):
             device.close()
         self.hq.close()

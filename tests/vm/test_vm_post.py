@@ -121,7 +121,7 @@ async def test_installed_and_started(post: Post) -> None:
     await machine.run("systemctl restart borderpost", within_s=600)
 
 
-async def test_four_devices_are_online_by_udev_names(post: Post) -> None:
+async def test_five_devices_are_online_by_udev_names(post: Post) -> None:
     await post.online(*DEVICES, within_s=600)
     names = str(
         await post.machine.run(
@@ -133,11 +133,14 @@ async def test_four_devices_are_online_by_udev_names(post: Post) -> None:
         "usb-Access-IS_OCR315k_SIM0002-event-kbd",
         "reader",
         "wedge",
+        "hid",
         "camera",
     ):
         assert name in names
-    owners = str(await post.machine.run("stat -L -c '%G %a' /dev/ttyACM0 /dev/video0"))
-    assert owners.splitlines() == ["borderpost 660"] * 2
+    owners = str(
+        await post.machine.run("stat -L -c '%G %a' /dev/ttyACM0 /dev/video0 /dev/borderpost/lane-1/hid")
+    )
+    assert owners.splitlines() == ["borderpost 660"] * 3
 
 
 async def test_events_require_certificate(post: Post) -> None:
@@ -147,6 +150,9 @@ async def test_events_require_certificate(post: Post) -> None:
     assert read["provenance"] == "simulated"  # on any kernel
     assert read["data"]["trigger"] == "swipe"
     assert (await typed(post))["provenance"] == "simulated"
+    began = time.time()
+    assert await post.environment.swipe_hid()
+    assert (await post.event("document.read", "hid", began))["provenance"] == "simulated"
     began = time.time()
     post.environment.finger.platen.place(Finger(5).touch())
     await post.workstation.command(

@@ -37,7 +37,9 @@ from drivers.links.link import Direction
 from drivers.links.recording.usb_trace import Transfer, TransferType
 
 HEADER_LINES = ("# borderpost recording 1", "# borderpost recording 2")
-Wire = Literal["serial", "keyboard", "modbus-tcp", "http", "http-listener", "smart-card", "usb", "other"]
+Wire = Literal[
+    "serial", "keyboard", "hidraw", "modbus-tcp", "http", "http-listener", "smart-card", "usb", "other"
+]
 People = Literal["synthetic", "anonymized", "real"]
 Begins = Literal["at open", "midway"]
 _HEX = r"[0-9a-f]{2}(?: [0-9a-f]{2})*"

@@ -103,11 +103,21 @@ def ask(
     return printable_json(json.loads(content)) if content else None
 
 
-def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:
-    """Yield the items of a stream until it ends or `within_s` is over; raises ApiUnavailable, ApiError."""
+def _do_nothing() -> None:
+    pass
+
+
+def stream(
+    folder: Path, path: str, within_s: float | None = None, on_begun: Callable[[], None] = _do_nothing
+) -> Iterator[Any]:
+    """Yield the items of a stream until it ends or `within_s` is over; raises ApiUnavailable, ApiError.
+
+    `on_begun` is called once the stream has begun, so that it contains all that follows.
+    """
     end = None if within_s is None else time.monotonic() + within_s
     connection = _OnSocket(folder)
     with _answer(connection, path, "GET", None) as answer:
+        on_begun()
         kind = ""
         while True:
             try:

@@ -30,6 +30,8 @@ ANSWER_S = 10.0
 """Seconds within which the driver must send the recorded bytes."""
 SAME_CHUNK_S = 0.1
 NO_PAUSE_LIMIT_S = 1e9
+PTY_WIRES = ("serial", "keyboard", "hidraw")
+"""Wires that a pseudo-terminal carries: bytes, and events of an input device or of uhid."""
 _QUESTION = re.compile(rb"(?P<request>[A-Z]+ \S+)\n")
 _STATUS = re.compile(rb"(?P<status>[0-9]{3})(?: (?P<type>.*))?\n")
 
@@ -213,11 +215,12 @@ def address_setting(recording: Recording) -> EndpointKey:
         raise ReplayError(
             "a recording of USB cannot be replayed: `borderpost pcapng` converts it for Wireshark"
         )
-    playable = "url" if recording.wire == "http" else recording.wire in ("serial", "keyboard") and "port"
+    playable = "url" if recording.wire == "http" else recording.wire in PTY_WIRES and "port"
     if place is not None and playable and place.endswith(playable):
         return place
     raise ReplayError(
-        f"a recording of {recording.wire} cannot be replayed: only serial lines, keyboards and HTTP can"
+        f"a recording of {recording.wire} cannot be replayed: only serial lines, keyboards, hidraw and HTTP "
+        "can"
     )
 
 

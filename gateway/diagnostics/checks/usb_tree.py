@@ -53,7 +53,7 @@ class UsbNode:
         return f"{self.name} at {self.socket}"
 
     def device_nodes(self, host: HostView) -> Iterator[Path]:
-        """Yield the nodes that programs open: serial ports, cameras, keyboards, or else the device."""
+        """Yield the nodes that programs open: ports, cameras, keyboards; else of HID, else the device."""
         # An input device of USB HID is below the HID device of its interface (drivers/hid/hid-input.c).
         inputs = ("*:*/input/input*/event*", "*:*/*:*/input/input*/event*")
         kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", *inputs)
@@ -61,7 +61,8 @@ class UsbNode:
         for name in sorted(named):
             yield host.dev / ("input" if name.startswith("event") else "") / name
         if not named:
-            yield self.node
+            raw = sorted({path.name for path in self.sysfs.glob("*:*/*:*/hidraw/hidraw*")})
+            yield from [host.dev / name for name in raw] or [self.node]
 
 
 def list_usb_devices(host: HostView) -> list[UsbNode]:

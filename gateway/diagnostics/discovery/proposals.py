@@ -18,6 +18,7 @@ from gateway.diagnostics.discovery.found import Kind
 
 VENDOR_DRIVERS: Mapping[tuple[str, Kind], tuple[str, Mapping[str, str]]] = {
     ("0db5", "serial"): ("mrz-serial", {"framing": "accessis"}),
+    ("0db5", "hid"): ("mrz-hid", {}),
     ("2b78", "serial"): ("mrz-serial", {"framing": "elyctis"}),
     ("0c2e", "serial"): ("ocr-scanner", {"model": "honeywell"}),
     ("1eab", "serial"): ("ocr-scanner", {"model": "newland"}),

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 PEOPLE_TYPE = "If people type on it, do not configure it: the driver takes every key from them."
 SECOND_POSITION = "Another position has this device too: correct the address of one of them."
-HID_MODE = (
-    "It is in HID mode, which no installed driver reads. Switch it to serial or keyboard mode, by its manual."
-)
 
 
 @dataclass(frozen=True)
@@ -165,8 +162,6 @@ def _local(known: _KnownPost, positions: Positions) -> Iterator[FoundDevice]:
                 remarks.append("Its name changes with the order of plugging in; udev is not running here.")
         if function.kind == "keyboard" and position is None:
             remarks.append(PEOPLE_TYPE)
-        if function.kind == "hid" and not drivers:
-            remarks.append(HID_MODE)
         if function.kernel_driver and drivers:
             remarks.append(f"The kernel driver {function.kernel_driver} has it.")
         yield FoundDevice(

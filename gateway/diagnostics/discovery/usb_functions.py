@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from drivers.links.hid.descriptor import DescriptorError, parse_descriptor
+from drivers.links.hid.devices import SCANNER_PAGE, data_pages
 from drivers.links.keyboard import types_text
 from gateway.diagnostics.checks.usb_tree import UsbNode, list_usb_devices
+from gateway.diagnostics.discovery.proposals import VENDOR_DRIVERS
 from gateway.diagnostics.host import HostView, read_number, read_text
 
 LINK_FOLDERS = ("serial/by-path", "input/by-path", "v4l/by-path")
@@ -54,10 +57,8 @@ def _functions_of(device: UsbNode, host: HostView) -> Iterator[LocalFunction]:
         ),
         *(("keyboard", path) for path in _named(device.sysfs, _HID_INPUT, _BARE_INPUT) if _types(path)),
     ]
-    if not any(kind == "keyboard" for kind, _ in found):
-        # The raw node of a keyboard or mouse is of no use to a driver.
-        inputs = _named(device.sysfs, _HID_INPUT, _BARE_INPUT)
-        found += [("hid", path) for path in _named(device.sysfs, "*:*/*:*/hidraw/hidraw*") if not inputs]
+    # Of several such interfaces the first one sends documents, others are for setup.
+    found += [("hid", path) for path in _data_nodes(device)[:1]]
     for kind, path in found:
         folder = "input" if path.name.startswith("event") else ""
         yield LocalFunction(kind, host.dev / folder / path.name, device, device.name)  # type: ignore[arg-type]
@@ -79,6 +80,31 @@ def _types(event: Path) -> bool:
         return types_text(event.parent)
     except (OSError, ValueError):
         return False  # it was unplugged meanwhile
+
+
+def _data_nodes(device: UsbNode) -> list[Path]:
+    """Return the HID nodes that send data: those of scanners first, and of makers' own reports.
+
+    Receivers of wireless keyboards have reports of their maker too, so those of a device that has keys or a
+    pointer count only for makers of readers.
+    """
+    has_inputs = bool(_named(device.sysfs, _HID_INPUT, _BARE_INPUT))
+    is_reader = (device.vendor, "hid") in VENDOR_DRIVERS
+    nodes = _named(device.sysfs, "*:*/*:*/hidraw/hidraw*")
+    pages = {node: _pages(node) for node in nodes}
+    scanners = [node for node in nodes if SCANNER_PAGE in pages[node]]
+    others = [
+        node for node in nodes if node not in scanners and (not has_inputs or (is_reader and pages[node]))
+    ]
+    return scanners + others
+
+
+def _pages(node: Path) -> tuple[int, ...]:
+    """Return the usage pages of a node's input reports that carry data; empty where they are unknown."""
+    try:
+        return data_pages(parse_descriptor((node.parents[1] / "report_descriptor").read_bytes()))
+    except (OSError, DescriptorError):
+        return ()
 
 
 def _is_first_node(video: Path) -> bool:

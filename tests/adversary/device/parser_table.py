@@ -11,6 +11,7 @@ from drivers.access.osdp.frames import LONGEST, OsdpFrameReader
 from drivers.barrier.boards.numato import ReplyReader
 from drivers.camera.multipart import MultipartReader
 from drivers.fingerprint.zfm.packets import PacketKind, PacketReader, encode_packet
+from drivers.links.hid.uhid import EventStream, input_event
 from drivers.links.http.lines import LineReader
 from drivers.links.modbus.framing import SerialResponseReader, TcpMessageReader, serial_frame, tcp_frame
 from drivers.links.modbus.pdu import Function, ReadRegisters
@@ -179,6 +180,14 @@ PARSERS: dict[str, PieceParser] = {
             "endless": repeat(b"<"),
             "rows": repeat(b"P<" + b"A" * 42 + b"\r"),
             "short": repeat(b"<<\r"),
+        },
+    ),
+    "uhid": PieceParser(
+        lambda: drained(EventStream()),
+        {
+            "small": repeat(input_event(b"x")),
+            "long": repeat(input_event(bytes(4096))),
+            "endless": repeat(b"x", input_event(bytes(4096))[:6]),
         },
     ),
     "wedge": PieceParser(

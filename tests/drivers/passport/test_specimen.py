@@ -60,6 +60,8 @@ async def test_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
         assert step.action == "clean"
 
 
-@pytest.mark.parametrize("name", ["mrz-serial", "mrz-wedge", "ocr-scanner", "desko", "document-bridge"])
+@pytest.mark.parametrize(
+    "name", ["mrz-serial", "mrz-hid", "mrz-wedge", "ocr-scanner", "desko", "document-bridge"]
+)
 def test_every_document_reader_has_self_test(name: str) -> None:
     assert SelfTestLevel.INTERACTIVE in load_driver(name).self_test_levels

@@ -1,17 +1,23 @@
 """Document readers: whole drivers on a line, on a keyboard and with a service; zones alone."""
 
 import json
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
+from drivers.links.hid.descriptor import DescriptorError, parse_descriptor
+from drivers.links.link import LinkError
 from drivers.passport.fullpage import bridge, desko, regula
 from drivers.passport.fullpage.vendor_checks import OutcomeWords
+from drivers.passport.hid.layouts import choose_layout
 from drivers.passport.mrz import mrz_checks, parse
+from drivers.passport.mrz_hid import MrzHid
 from drivers.passport.mrz_serial import MrzSerial
 from drivers.passport.mrz_wedge import MrzWedge
 from drivers.passport.ocr_scanner import OcrScanner
 from fuzz.scripted_links import CUT, SILENT, ScriptedLinkFactory, recorded, run_driver
 from fuzz.target import target
+from simulators.passport.hid import ACCESSIS_DESCRIPTOR, POS_DESCRIPTOR
 
 PORT = {"port": "/dev/ttyFUZZ"}
 ZONE = (
@@ -67,6 +73,26 @@ serial(
 @target(seeds=recorded("passport/wedge.rec"), words=(SILENT,))
 def wedge(data: bytes) -> None:
     run_driver(MrzWedge, {"port": "/dev/input/event9", "non_mrz_text": "publish"}, ScriptedLinkFactory(data))
+
+
+def hid(name: str, words: tuple[bytes, ...], **settings: Any) -> None:
+    """Register a reader in HID mode as a target: its script is events of uhid."""
+
+    @target(name=name, seeds=recorded(f"passport/{name.replace('_', '-')}.rec"), words=(*WORDS, *words))
+    def attempt(data: bytes) -> None:
+        run_driver(MrzHid, {**PORT, "barcodes": {}, **settings}, ScriptedLinkFactory(data))
+
+
+hid("hid_pos", (b"\x0c\0\0\0\x40\0\x02\x38]o0", b"\x0b\0\0\0", b"\x05\x8c\t\x02\xa1\x01"), format="pos")
+hid("hid_accessis", (b"\x0c\0\0\0\x40\0\x3f\x1c\x02", b"\x03\x1d"), format="accessis")
+
+
+@target(seeds=(POS_DESCRIPTOR, ACCESSIS_DESCRIPTOR), words=(b"\x05\x8c", b"\xa1\x01", b"\xc0", b"\x81\x02"))
+def report_descriptors(data: bytes) -> None:
+    with suppress(DescriptorError):
+        parsed = parse_descriptor(data)
+        with suppress(LinkError):
+            choose_layout(parsed, "auto", 0x0DB5, "usb:0DB5:013E").piece(bytes(64))
 
 
 @target(seeds=(b"\n".join(ZONE), b"\n".join(CARD), b"".join(ZONE)), words=WORDS)

@@ -13,10 +13,12 @@ from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
+from drivers.links.recording.recorder import Recorder
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from gateway.cli import app
-from gateway.cli.record import to_recording_entry, wire_type
+from gateway.cli._lib.api_client import ApiError, ApiUnavailable
+from gateway.cli.record import record_items, to_recording_entry, wire_type
 from gateway.client import Workstation
 from gateway.config import load
 from simulators.links.serial_line import SerialLine
@@ -60,6 +62,9 @@ async def test_recording_replays_same_events(
         await asyncio.wait_for(workstation.connected_event.wait(), PATIENCE_S)
         recording = asyncio.create_task(borderpost(*command))
         seen: list[Any] = []
+        # The worker is restarted once the recording has begun.
+        await until(lambda: '"restart"' in gateway.log and gateway.log.count('"online"') > 1)
+        await wire.wait_for_host()
         while not recording.done():
             await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
             seen.append(await next_read(workstation))
@@ -69,7 +74,7 @@ async def test_recording_replays_same_events(
     assert out.stat().st_mode & 0o777 == 0o600
     kept = Recording.from_text(out.read_text())
     assert (kept.driver, kept.settings, kept.wire) == ("mrz-serial", {"framing": "accessis"}, "serial")
-    assert (kept.provenance, kept.people, kept.begins) == ("simulated", "synthetic", "midway")
+    assert (kept.provenance, kept.people, kept.begins) == ("simulated", "synthetic", "at open")
     assert kept.entries
     assert str(gateway.folder) not in out.read_text()
 
@@ -119,6 +124,7 @@ def test_link_type_of_each_device() -> None:
         "desko": "http",
         "gpio-barrier": "other",
         "modbus-barrier": "modbus-tcp",
+        "mrz-hid": "hidraw",
         "mrz-serial": "serial",
         "mrz-wedge": "keyboard",
         "ocr-scanner": "serial",
@@ -157,6 +163,50 @@ async def nothing_is_recorded(config: Path, out: Path) -> None:
     out.write_text("mine")
     code, said = await borderpost("record", config, READER, out, "--reveal", "vendor asks")
     assert (code, "exists already" in said, out.read_text()) == (os.EX_CANTCREAT, True, "mine")
+
+
+ITEM = {"at_s": 1.5, "direction": "in", "size": 2, "hex": "1c 02", "transfer": None, "dropped": 0}
+
+
+@pytest.mark.parametrize("problem", [ApiUnavailable("It ended.", ""), ApiError(503, "It ended.", "")])
+def test_ended_trace_keeps_its_items(problem: Exception) -> None:
+    def items() -> Iterator[dict[str, Any]]:
+        yield ITEM
+        yield ITEM | {"at_s": 2.0, "dropped": 3}
+        raise problem
+
+    tape = Recorder()
+    assert record_items(tape, items()) == (3, problem)
+    assert list(tape.entries) == [Chunk(1.5, "in", b"\x1c\x02"), Chunk(2.0, "in", b"\x1c\x02")]
+
+
+async def test_gateway_that_ends_leaves_a_recording(
+    gateway: GatewayFixture, wire: SerialLine, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.rec"
+    command = (
+        "record",
+        gateway.config,
+        READER,
+        out,
+        "--reveal",
+        "vendor asks",
+        "--duration",
+        "60",
+        "--no-reopen",
+    )
+    recording = asyncio.create_task(borderpost(*command))
+    await until(lambda: '"technician_operation"' in gateway.log)
+    async with gateway.workstation() as workstation:
+        await asyncio.wait_for(workstation.connected_event.wait(), PATIENCE_S)
+        await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
+        await next_read(workstation)
+    await gateway.stop()
+    code, said = await asyncio.wait_for(recording, PATIENCE_S)
+    kept = Recording.from_text(out.read_text())
+    assert [chunk.data for chunk in kept.chunks] == [ocr_frame(ERIKSSON_LINES["TD3"])]
+    assert kept.begins == "midway"
+    assert code in (os.EX_OK, os.EX_UNAVAILABLE), said
 
 
 def test_trace_items_become_entries() -> None:

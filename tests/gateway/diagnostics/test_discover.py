@@ -26,8 +26,11 @@ from gateway.diagnostics.discovery.search import SearchOptions, SearchResult, di
 from simulators.barrier import modbus_site
 from simulators.barrier.modbus_site import ModbusSite
 from simulators.links.serial_line import SerialLine
+from simulators.passport.hid import ACCESSIS_DESCRIPTOR, POS_DESCRIPTOR
 from simulators.registry import parse_settings
+from simulators.usb.keyboard import REPORTS as KEYBOARD_DESCRIPTOR
 
+MOUSE = bytes.fromhex("0501 0902 a101 7508 9503 0930 8106 c0")
 OFFLINE = SearchOptions(interfaces=())
 TYPING = "10000 402000000 3803078f800d001 feffffdfffefffff fffffffffffffffe"
 """Keys of a keyboard, as sysfs lists them."""
@@ -115,12 +118,47 @@ def test_keyboard_reader_is_proposed_with_warning(host: StagedHost) -> None:
     assert any("If people type on it" in remark for remark in found.remarks)
 
 
-def test_reader_in_hid_mode_is_named(host: StagedHost) -> None:
-    device = host.plug("1-3", "0db5:0120", 5, product="OCR640")
-    (device / "1-3:1.0/0003:0DB5:0120.0002/hidraw/hidraw1").mkdir(parents=True)
-    (found,) = found_on(host).devices
-    assert found.kind == "hid"
-    assert found.drivers or any("HID mode" in remark for remark in found.remarks)
+def plug_hid(device: Path, interface: int, descriptor: bytes) -> None:
+    """Add a HID interface to a USB device."""
+    hid = device / f"{device.name}:1.{interface}/0003:0000:0000.{interface:04}"
+    (hid / f"hidraw/hidraw{interface}").mkdir(parents=True)
+    (hid / "report_descriptor").write_bytes(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("ids", "descriptors", "node"),
+    [
+        ("0db5:0120", (ACCESSIS_DESCRIPTOR, ACCESSIS_DESCRIPTOR), "hidraw0"),
+        ("0db5:0127", (KEYBOARD_DESCRIPTOR, MOUSE, ACCESSIS_DESCRIPTOR), "hidraw2"),
+        ("0c2e:0b87", (KEYBOARD_DESCRIPTOR, POS_DESCRIPTOR), "hidraw1"),
+    ],
+)
+def test_reader_in_hid_mode_is_proposed(
+    ids: str, descriptors: tuple[bytes, ...], node: str, host: StagedHost, tmp_path: Path
+) -> None:
+    device = host.plug("1-3", ids, 5, product="OCR640", serial="C1")
+    for interface, descriptor in enumerate(descriptors):
+        plug_hid(device, interface, descriptor)
+    if KEYBOARD_DESCRIPTOR in descriptors:
+        keyboard = device / "1-3:1.0/0003:0000:0000.0000/input/input7"
+        host.write(str((keyboard / "capabilities/key").relative_to(host.folder)), TYPING)
+        (keyboard / "event5").mkdir()
+    (found,) = (each for each in found_on(host).devices if each.kind == "hid")
+    assert (found.node, found.drivers) == (str(host.folder / "dev" / node), ("mrz-hid",))
+    table = tomllib.loads(found.paste)["device"]
+    (keys,) = table.values()
+    assert keys == {"driver": "mrz-hid", "port": f"usb:{ids.upper()}:C1"}
+    assert not load_sound_parts(post_file(tmp_path, found.paste)).tolerated
+
+
+def test_keyboard_receiver_is_no_reader(host: StagedHost) -> None:
+    device = host.plug("1-3", "046d:c52b", 5, product="USB Receiver")
+    plug_hid(device, 0, KEYBOARD_DESCRIPTOR)
+    plug_hid(device, 2, ACCESSIS_DESCRIPTOR)
+    keyboard = device / "1-3:1.0/0003:0000:0000.0000/input/input7"
+    host.write(str((keyboard / "capabilities/key").relative_to(host.folder)), TYPING)
+    (keyboard / "event5").mkdir()
+    assert [found.kind for found in found_on(host).devices] == ["keyboard"]
 
 
 def test_fingerprint_scanner_is_known_by_its_ids(host: StagedHost) -> None:

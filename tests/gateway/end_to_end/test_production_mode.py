@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from drivers.links import device_node as emulated
 from gateway.cli import app
+from simulators.passport.hid import HidFormat, HidReader
 from simulators.registry import parse_settings
 
 __all__ = ["gateway"]
@@ -34,7 +35,11 @@ SERVICES = {
     "lane-1/reader": ("document-bridge", "face = false"),
     "lane-1/plates": ("anpr-hikvision", ""),
 }
-LINES = {"lane-2/reader": ("mrz-serial", 'framing = "text"'), "lane-2/wedge": ("mrz-wedge", "")}
+LINES = {
+    "lane-2/reader": ("mrz-serial", 'framing = "text"'),
+    "lane-2/wedge": ("mrz-wedge", ""),
+    "lane-2/hid": ("mrz-hid", ""),
+}
 
 
 @pytest.fixture
@@ -74,7 +79,9 @@ async def test_running_simulators_are_refused(gateway: GatewayFixture) -> None:
         async with gateway.workstation() as desk:
             await until(lambda: desk.status("lane-2/wedge").state)
             for position in LINES:
-                await gateway.wire(position)
+                wire = await gateway.wire(position)
+                if position == "lane-2/hid":
+                    HidReader(wire, HidFormat.POS)
 
             refused = {*SERVICES, *LINES, "lane-1/barrier"}
 

@@ -1,6 +1,7 @@
 """Checks of a worker's frames, without a process around them: limits, envelope, and each malformed head."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ from gateway.supervision.worker_output import (
     read_counters,
     read_identity,
     read_outcome,
+    read_refused_ages,
 )
 from gateway.worker.event_budget import BURST_S, MAX_IMAGES, MAX_IMAGES_BYTES
 
@@ -200,6 +202,13 @@ def test_state_has_a_last_value(checks: OutputFixture) -> None:
     assert said["data"] == json.loads(event.partial_event + b"}")["data"]
     checks.refuses("a last value that is too long", data + b" ", type="test.level")
     checks.read(b'{"number":1}' + b" " * MAX_LAST_VALUE_BYTES)
+
+
+@pytest.mark.parametrize("ages_s", [None, "1", {}, [0.0] * 17, ["1"], [True], [-0.1], [math.inf], [math.nan]])
+def test_malformed_refused_ages_are_refused(ages_s: object) -> None:
+    with violation("refused attempts with malformed ages"):
+        read_refused_ages({"ages_s": ages_s})
+    assert read_refused_ages({"ages_s": [2, 0.5]}) == (2.0, 0.5)
 
 
 @pytest.mark.parametrize("role", ["", "Page", "-page", "p" * 33, "page/#", "page\n"])

@@ -1,22 +1,28 @@
 """Attempts to open a device in virtual time: refused passwords, and causes that explain more."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from virtual_worker import run_worker
+import pytest
+from virtual_worker import ACCOUNT, run_worker
 
 from drivers.driver import Driver, Family, Identity
 from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
+from gateway.supervision.refused_attempts import RefusedAttempts
 from gateway.worker.worker import REFUSED_WITHIN_S
 
 
-def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[float], list[dict[str, Any]]]:
+def attempts_within(
+    hours: float, attempt: Callable[[int], Any], restart_every_s: float = math.inf
+) -> tuple[list[float], list[dict[str, Any]]]:
     """Run a worker for virtual hours; return the times of its attempts, in seconds, and its states.
 
     `attempt` is called with the number of each attempt, from 0: it raises, or returns the time of being open.
+    With `restart_every_s` the worker is replaced again and again, and told what the one before had reported.
     """
     times: list[float] = []
 
@@ -35,7 +41,7 @@ def attempts_within(hours: float, attempt: Callable[[int], Any]) -> tuple[list[f
             raise refusal()
             yield
 
-    states = run_worker(Scripted, hours).states
+    states = run_worker(Scripted, hours, restart_every_s).states
     return [at - times[0] for at in times], states
 
 
@@ -46,7 +52,8 @@ def refusal(retry_when: Any = None) -> LinkError:
 
 
 def most_in_an_hour(times: list[float]) -> int:
-    return max(sum(0 <= other - at < REFUSED_WITHIN_S for other in times) for at in times)
+    within_s = REFUSED_WITHIN_S - 0.001  # times are sums of ages
+    return max(sum(0 <= other - at < within_s for other in times) for at in times)
 
 
 def test_refused_password_is_tried_three_times_an_hour() -> None:
@@ -68,6 +75,30 @@ def test_device_that_restarts_again_and_again_counts_too() -> None:
 
     times, _ = attempts_within(2, refuse)
     assert most_in_an_hour(times) == 3
+
+
+@pytest.mark.parametrize("restart_every_s", [30.0, 500.0, 2000.0])
+def test_restarted_worker_counts_on(restart_every_s: float) -> None:
+    def refuse(_number: int) -> None:
+        raise refusal()
+
+    times, states = attempts_within(2.5, refuse, restart_every_s)
+    assert most_in_an_hour(times) == 3
+    assert len(times) > 6, "and again each hour"
+    assert all(state["cause"] is Cause.NO_PERMISSION for state in states)
+
+
+def test_other_account_is_tried_at_once() -> None:
+    async def kept() -> None:
+        attempts = RefusedAttempts()
+        attempts.keep("lane-1/camera", ACCOUNT, (3.0, 2.0, 1.0))
+        same = attempts.ages_s("lane-1/camera", {**ACCOUNT, "exposure_ms": 5})
+        assert [round(age_s) for age_s in same] == [3, 2, 1]
+        for change in ({"password": "other"}, {"username": "admin"}, {"url": "http://192.0.2.9"}):
+            assert attempts.ages_s("lane-1/camera", {**ACCOUNT, **change}) == ()
+        assert attempts.ages_s("lane-2/camera", ACCOUNT) == ()
+
+    asyncio.run(kept())
 
 
 def test_refusals_after_opening_count_too() -> None:

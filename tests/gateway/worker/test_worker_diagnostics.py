@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
+from pytest_mock import MockerFixture
 from support.patience import PATIENCE_S
 
 from drivers.driver import BadFrame, Driver, Identity
@@ -20,7 +22,7 @@ from gateway.contract.envelope import Provenance
 from gateway.ipc.rpc import RpcError
 from gateway.worker import diagnostics as diagnostics_module
 from gateway.worker.diagnostics import KEPT_EVENTS, WorkerDiagnostics
-from gateway.worker.wire_tap import MAX_ITEMS_PER_S, WireTap, describe_bytes
+from gateway.worker.wire_tap import EARLY_BYTES, MAX_ITEMS_PER_S, WireTap, describe_bytes
 
 
 def note(diagnostics: WorkerDiagnostics, unix_ns: int, observation: Observation | BadFrame) -> None:
@@ -76,6 +78,36 @@ async def test_trace_is_bounded_and_free_when_unused() -> None:
         assert count <= MAX_ITEMS_PER_S
         assert lost
     tap.on_chunk("in", b"unseen again")
+
+
+async def test_early_bytes_reach_later_watchers() -> None:
+    tap, began_s = WireTap(), time.monotonic() - 5
+    tap.keep_early()
+    tap.on_chunk("out", b"\x05")
+    await asyncio.sleep(0)
+    async with aclosing(tap.subscribe(reveal=True, began_s=began_s)) as seen:
+        assert await anext(seen) == b""
+        tap.on_chunk("in", b"\x06")
+        items = [json.loads(await anext(seen)) for _ in range(2)]
+    assert [(item["direction"], item["hex"]) for item in items] == [("out", "05"), ("in", "06")]
+    assert 5 <= items[0]["at_s"] <= items[1]["at_s"]
+    async with aclosing(tap.subscribe(reveal=False)) as hidden:
+        assert await anext(hidden) == b""
+        assert json.loads(await anext(hidden))["hex"] is None
+
+
+async def test_early_bytes_are_bounded(mocker: MockerFixture) -> None:
+    mocker.patch("gateway.worker.wire_tap.EARLY_S", 0.01)
+    tap = WireTap()
+    tap.keep_early()
+    for _ in range(3):
+        tap.on_chunk("in", bytes(EARLY_BYTES // 2))
+    await asyncio.sleep(0)
+    assert tap._early is not None
+    assert len(tap._early) == 2
+    async with asyncio.timeout(PATIENCE_S):
+        while tap._early is not None:
+            await asyncio.sleep(0.005)
 
 
 async def test_transfer_tapped_twice_appears_once() -> None:

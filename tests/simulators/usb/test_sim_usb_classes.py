@@ -1,4 +1,4 @@
-"""Devices with kernel drivers: a serial port and a keyboard. On a real kernel: tests/vm."""
+"""Devices with kernel drivers: a serial port, a keyboard, a HID reader. On a real kernel: tests/vm."""
 
 import asyncio
 import struct
@@ -8,8 +8,11 @@ import pytest
 
 from simulators.mrz import Format
 from simulators.passport import AccessIs
+from simulators.passport.hid import IDENTITIES, HidFormat, HidReader
 from simulators.passport.keyboard import EndKey, TypingMode, end_strokes, strokes_of
 from simulators.specimens import ERIKSSON
+from simulators.usb.hid_reader import SENDS as SENDS_HID
+from simulators.usb.hid_reader import UsbHidReader
 from simulators.usb.host import Host
 from simulators.usb.keyboard import TYPES, UsbKeyboard
 from simulators.usb.serial_port import RECEIVES, SENDS, UsbSerialPort
@@ -84,3 +87,21 @@ async def test_keyboard_types_by_reports() -> None:
     assert keyboard.type(end_strokes(EndKey.ENTER))
     assert (await waiting)[2] == 0x28
     keyboard.close()
+
+
+async def test_hid_reader_sends_reports_once_switched_on() -> None:
+    identity = IDENTITIES[HidFormat.ACCESSIS]
+    device = UsbHidReader(identity)
+    host, reader = Host(device), HidReader(device, HidFormat.ACCESSIS, is_uhid=False)  # type: ignore[arg-type]
+    assert device.descriptors[18 + 9 :].hex() == (
+        "0904000001030000" + "00" + f"09211101000122{len(identity.descriptor):02x}0007058103400001"
+    )
+    assert await host.control(0x81, 0x06, 0x2200, 0, 255) == identity.descriptor
+    assert not await reader.present(ERIKSSON[Format.TD3])
+    await host.control(0x21, 0x09, 0x0200, 0, b"\x80" + bytes(7))
+    assert reader.output_reports == [b"\0\x80" + bytes(7)]
+    reading = asyncio.create_task(host.read(SENDS_HID, 64, 1))
+    await asyncio.sleep(0)
+    assert await reader.present(ERIKSSON[Format.TD3])
+    assert [len(await reading), len(await host.read(SENDS_HID, 64, 1))] == [64, 64]
+    device.close()

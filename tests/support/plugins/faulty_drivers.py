@@ -14,6 +14,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
+from drivers.links.link import Action, Cause, CredentialsRefusedError
 from drivers.links.serial import SerialSettings
 from drivers.links.settings import LinkRights
 from drivers.observation import Attachment, DataClass, Observation
@@ -122,6 +123,10 @@ class FaultyDriver(Driver[FaultySettings]):
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:
                         return
+                    case ["refuse"]:
+                        raise CredentialsRefusedError(
+                            Cause.NO_PERMISSION, "It refuses its password.", Action.CONFIGURE, "Correct it."
+                        )
                     case ["busy"]:
                         yield Status(StateCode.BUSY)
                     case ["well"]:

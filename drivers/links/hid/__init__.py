@@ -1,0 +1,1 @@
+"""Devices of USB's class HID through Linux hidraw: report descriptors, search, link, simulated wire."""
