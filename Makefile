@@ -101,9 +101,9 @@ vm-test: vm-needs deb $(VENV)/.dev
 	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
 
-# Replays every wire log through a real gateway and writes the expected events beside it.
+# Replays recordings (NAMES, or all) through a real gateway and writes the expected events beside them.
 recordings: $(VENV)/.dev
-	PYTHONPATH=tests $(BIN)/python -m recordings
+	PYTHONPATH=tests $(BIN)/python -m recordings $(NAMES)
 
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract

@@ -1,6 +1,7 @@
 """Observations of devices: their base class, attachments, and the five outcomes of a check."""
 
 import hashlib
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -182,6 +183,15 @@ class Attachment(DataModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ChipEffort:
+    """Attempts and time that a chip read took, for the counters of the device."""
+
+    attempts: int
+    """Number of times that the chip was opened."""
+    duration_ms: float
+
+
 class Observation(DataModel):
     """One statement of a device, unchanged: nothing cached, nothing derived from earlier ones.
 
@@ -219,3 +229,7 @@ class Observation(DataModel):
     attachments: tuple[Attachment, ...] = Field(
         (), description="Images sent before this event, one message each.", examples=[[]]
     )
+
+    def chip_effort(self) -> ChipEffort | None:
+        """Return the effort of the chip read that this reports; None for any other observation."""
+        return None

@@ -110,6 +110,34 @@ class CredentialsRefusedError(LinkError):
     """Refusal of a configured user name and password. Devices lock an account after a few of them."""
 
 
+def credentials_error(
+    url: str,
+    username: str | None,
+    hint: str,
+    retry_when: Callable[[], Awaitable[None]] | None = None,
+    detail: str = "",
+) -> LinkError:
+    """Return the error of a service that refuses the configured credentials, or requires some.
+
+    `hint`: end of the remedy, after the names of the two settings; `detail`: end of the sentence.
+    """
+    if username is None:
+        return LinkError(
+            Cause.NO_PERMISSION,
+            f"{url} requires a user name and a password{detail}.",
+            Action.CONFIGURE,
+            f"Add `username` and `password`{hint}",
+            retry_when,
+        )
+    return CredentialsRefusedError(
+        Cause.NO_PERMISSION,
+        f"{url} refuses these credentials{detail}.",
+        Action.CONFIGURE,
+        f"Correct `username` and `password`{hint}",
+        retry_when,
+    )
+
+
 Direction = Literal["in", "out"]
 
 

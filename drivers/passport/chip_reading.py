@@ -247,11 +247,6 @@ async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) ->
     return ChipReader(settings, links, trust)
 
 
-def lost_sessions(result: ChipResult) -> tuple[BadFrame, ...]:
-    """Return one bad frame for each time that the chip was lost and opened again, for the counters."""
-    return (BadFrame("chip_lost", b""),) * (result.attempts - 1)
-
-
 def _is_notable(last: ChipProgress | None, now: ChipProgress) -> bool:
     """Return true when progress is worth an event: another attempt, stage, file or quarter of a file."""
     if last is None or (last.attempt, last.stage, last.file) != (now.attempt, now.stage, now.file):
@@ -296,8 +291,6 @@ async def _document(
             async for step in steps:
                 if isinstance(step, ChipResult):
                     result = step
-                    for lost in lost_sessions(step):
-                        yield lost
                     yield transaction.on_chip_result(step)
                 else:
                     yield transaction.on_chip_progress(step)

@@ -25,8 +25,9 @@ from drivers.links.framing import (
 from drivers.passport.read_result import JOINED_LINES, is_complete, is_incomplete
 
 Bcc = Literal["none", "xor", "ignore"]
-# The longest frame of a counter reader is a driving licence's barcode; no document's lines come near it.
-LIMIT_BYTES = 4096
+# The longest frame is that of the largest QR code, 4,296 letters and digits (ISO/IEC 18004, version 40-L),
+# with its two marks and the reader's code of the symbology; no document's lines come near it.
+LIMIT_BYTES = 4296 + 5
 
 
 class AccessIsFraming(Delimited):

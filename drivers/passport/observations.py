@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import Check, DataClass, DataModel, Observation, OpenEnum, Outcome
+from drivers.observation import Check, ChipEffort, DataClass, DataModel, Observation, OpenEnum, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz
 from drivers.passport.seals import Barcode
@@ -201,6 +201,12 @@ class ChipRead(Observation):
         description="Data of the chip, and every check of it.",
         examples=[{"access": "pace_mrz", "checks": []}],
     )
+
+    def chip_effort(self) -> ChipEffort | None:
+        """Return the effort of the read; None when the chip was sent nothing."""
+        if not self.chip.commands:
+            return None
+        return ChipEffort(self.chip.attempts, self.chip.duration_ms or 0.0)
 
 
 class DocumentChecked(Observation):

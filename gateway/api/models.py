@@ -26,6 +26,15 @@ class CountersView(ApiModel):
     disconnects: int = Field(
         0, ge=0, description="Number of times that the open device was lost.", examples=[1]
     )
+    chip_reads: int = Field(0, ge=0, description="Chips that were opened.", examples=[900])
+    chip_attempts: int = Field(
+        0,
+        ge=0,
+        description="Number of times that a chip was opened: once more for each time that one was lost while "
+        "its document lay there.",
+        examples=[963],
+    )
+    chip_s: float = Field(0, ge=0, description="Time of all chip reads, in seconds.", examples=[2790.5])
 
 
 class HourlyCountsView(ApiModel):

@@ -23,7 +23,7 @@ def counters(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show reads, failures, disconnects and hours online of each serial number.
+    """Show reads, failures, disconnects, chips and hours online of each serial number.
 
     Lifetime, and since the last reset.
     """

@@ -99,7 +99,7 @@ class Admission:
         if (device := self._find_device(position)) is not None:
             entry = self.serial_number_entry(device)
             entry.count(self._time.unix_ns(), counts)
-            if counts["good_reads"]:
+            if counts.get("good_reads"):
                 entry.last_good_read_ns = device.last_good_read_ns
             self._registry.is_changed = True
 

@@ -30,14 +30,20 @@ class DeviceCounters:
     bad_reads: int = 0
     open_failures: int = 0
     disconnects: int = 0
+    chip_reads: int = 0
+    chip_attempts: int = 0
+    chip_s: float = 0.0
 
-    def add(self, counts: dict[str, Any]) -> None:
-        """Add a worker's increments since its last heartbeat."""
-        self.online_s += counts["online_ms"] / 1000
-        self.good_reads += counts["good_reads"]
-        self.bad_reads += counts["bad_reads"]
-        self.open_failures += counts["open_failures"]
-        self.disconnects += counts["disconnects"]
+    def add(self, counts: dict[str, int]) -> None:
+        """Add a worker's increments since its last heartbeat; a worker may leave some out."""
+        self.online_s += counts.get("online_ms", 0) / 1000
+        self.good_reads += counts.get("good_reads", 0)
+        self.bad_reads += counts.get("bad_reads", 0)
+        self.open_failures += counts.get("open_failures", 0)
+        self.disconnects += counts.get("disconnects", 0)
+        self.chip_reads += counts.get("chip_reads", 0)
+        self.chip_attempts += counts.get("chip_attempts", 0)
+        self.chip_s += counts.get("chip_ms", 0) / 1000
 
 
 @dataclass
@@ -68,11 +74,11 @@ class SerialNumberEntry:
     hours: list[HourlyCounts] = field(default_factory=list)
     """Hours of the last day, oldest first, without those in which nothing happened."""
 
-    def count(self, unix_ns: int, counts: dict[str, Any]) -> None:
+    def count(self, unix_ns: int, counts: dict[str, int]) -> None:
         """Add a worker's increments since its last heartbeat, received at `unix_ns`."""
         self.lifetime.add(counts)
         self.since_reset.add(counts)
-        events = (counts["good_reads"], counts["bad_reads"], counts["open_failures"], counts["disconnects"])
+        events = [counts.get(name, 0) for name in ("good_reads", "bad_reads", "open_failures", "disconnects")]
         if not any(events):
             return
         number = unix_ns // HOUR_NS

@@ -113,4 +113,7 @@ def _to_counters_view(counted: DeviceCounters) -> dict[str, Any]:
         "bad_reads": counted.bad_reads,
         "open_failures": counted.open_failures,
         "disconnects": counted.disconnects,
+        "chip_reads": counted.chip_reads,
+        "chip_attempts": counted.chip_attempts,
+        "chip_s": round(counted.chip_s, 3),
     }

@@ -89,6 +89,9 @@ COUNTERS = frozenset(
         "open_failures",
         "disconnects",
         "online_ms",
+        "chip_reads",
+        "chip_attempts",
+        "chip_ms",
         "last_good_read_ns",
     }
 )

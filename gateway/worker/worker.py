@@ -71,6 +71,12 @@ class WorkerCounters:
     disconnects: int = 0
     """Number of times that the open device was lost."""
     online_ms: int = 0
+    chip_reads: int = 0
+    """Number of chips that were opened."""
+    chip_attempts: int = 0
+    """Number of times that they were opened: once more for each time that one was lost."""
+    chip_ms: int = 0
+    """Time of all chip reads."""
     last_good_read_ns: int = 0
     """Time of the last good read, in nanoseconds since 1970; 0: none yet."""
 
@@ -354,6 +360,10 @@ class DeviceWorker:
         else:
             self.counters.good_reads += 1
             self.counters.last_good_read_ns = unix_ns
+        if (effort := observation.chip_effort()) is not None:
+            self.counters.chip_reads += 1
+            self.counters.chip_attempts += effort.attempts
+            self.counters.chip_ms += round(effort.duration_ms)
         for attachment in observation.attachments:
             self._connection.send(
                 FrameType.BLOB,

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from simulators.errors import SimulatorError
 from simulators.faults import AnyFault, fault_of
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document, Format, format_of
 from simulators.passport.accessis import AccessIs
+from simulators.passport.barcodes import BarcodeKind, BarcodeSettings
 from simulators.passport.elyctis import Elyctis, Nameplate
 from simulators.passport.hid import IDENTITIES, HidFormat, HidReader
 from simulators.passport.reader import MrzReader, lines_of
@@ -23,6 +24,10 @@ from simulators.scheduled_faults import ScheduledFault
 from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
 from simulators.travellers import EVEN_MIX, TravellerGenerator
 
+if TYPE_CHECKING:  # loaded for barcodes only
+    from simulators.passport.seals import AnySealFault
+    from simulators.passport.seals.authority import BarcodeAuthority
+
 Framing = Literal["text", "accessis", "elyctis", "rte", "hid-pos", "hid-accessis"]
 
 _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
@@ -30,6 +35,7 @@ _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
     "last_line_end": ("text",),
     "bcc": ("rte",),
     "serial_number": ("elyctis", "hid-pos", "hid-accessis"),
+    "barcodes": ("accessis",),
 }
 
 
@@ -58,6 +64,7 @@ class SerialMrzSettings(SimulatorSettings):
     last_line_end: bool = Field(True, description="Whether the last line has one too.")
     bcc: Literal["xor", "none"] = "xor"
     serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,32}$")
+    barcodes: BarcodeSettings | None = Field(None, description="Barcodes that travellers show.")
 
     @field_validator("documents")
     @classmethod
@@ -121,6 +128,8 @@ class SerialMrz(Simulator):
 
     def __init__(self, settings: SerialMrzSettings) -> None:
         self.settings = settings
+        # Its files are written before a host can open the line, because it loads them then.
+        self._authority = None if settings.barcodes is None else _authority(settings.barcodes)
         self.line = SerialLine.open_at(settings.path)
         self.reader = settings.build_reader(self.line)
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
@@ -141,7 +150,8 @@ class SerialMrz(Simulator):
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`.
 
-        `insert`: `format` and `fields` of a Document, or raw `lines`. `fault`: its name and `args`.
+        `insert`: `format` and `fields` of a Document, or raw `lines`; with `barcode`, the holder of the
+        document shows a barcode of that kind, with the fault `seal_fault`. `fault`: its name and `args`.
         """
         match verb:
             case "insert":
@@ -157,8 +167,14 @@ class SerialMrz(Simulator):
         format: str | None = None,  # noqa: A002 - Doc 9303's word
         fields: Mapping[str, Any] | None = None,
         lines: list[str] | None = None,
+        barcode: str | None = None,
+        seal_fault: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         try:
+            kind = None if barcode is None else BarcodeKind(barcode)
+            if kind is not None and (self._authority is None or lines is not None):
+                raise ValueError("barcode: needs `barcodes` in the post's file, and no lines")
+            fault = None if seal_fault is None else _seal_fault(seal_fault)
             document: Document | tuple[str, ...]
             if lines is not None:
                 if format is not None or fields:
@@ -170,6 +186,8 @@ class SerialMrz(Simulator):
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
         received = await self._present(document)
+        if kind is not None and isinstance(document, Document):
+            await self._scan(kind, document, fault)
         self.line.call_soon(self._remove_later())
         return {"heard": received, "lines": list(lines_of(document))}
 
@@ -201,6 +219,17 @@ class SerialMrz(Simulator):
         self._emit("document", {"format": str(kind) if kind else "other", "heard": received})
         return received
 
+    async def _scan(self, kind: BarcodeKind, document: Document, fault: "AnySealFault | None" = None) -> None:
+        """Scan a barcode of the holder of a document."""
+        assert self._authority is not None
+        assert self.settings.barcodes is not None
+        assert isinstance(self.reader, AccessIs)
+        text = self._authority.issue(kind, document, fault)
+        if fault is not None:  # it may need another certificate, or revoke one
+            _write_files(self._authority, self.settings.barcodes)
+        received = await self.reader.scan_barcode(text)
+        self._emit("barcode", {"kind": kind, "heard": received})
+
     async def _remove_later(self) -> None:
         """Remove the document after its dwell time, unless another has replaced it by then."""
         document = self._lying_there
@@ -221,14 +250,17 @@ class SerialMrz(Simulator):
 
     async def _arrivals(self, every_s: float) -> None:
         """Present travellers while a host listens; continue when it returns."""
-        chance = Random(f"{self.settings.seed}/arrivals")
+        chance, barcodes = Random(f"{self.settings.seed}/arrivals"), Random(f"{self.settings.seed}/barcodes")
         while True:
             if not self.line.has_host:
                 await self.line.wait_for_host()
                 await asyncio.sleep(self.settings.first_s)
                 continue
             pause = every_s + chance.uniform(-1, 1) * self.settings.jitter_s
-            await self._present(self.travellers.document())
+            document = self.travellers.document()
+            await self._present(document)
+            if self.settings.barcodes is not None and (kind := self.settings.barcodes.draw(barcodes)):
+                await self._scan(kind, document)
             self.line.call_soon(self._remove_later())
             await asyncio.sleep(pause)
 
@@ -239,3 +271,26 @@ class SerialMrz(Simulator):
         while timed.every_s is not None:
             await asyncio.sleep(timed.every_s)
             await self._inject(timed.fault)
+
+
+def _authority(settings: BarcodeSettings) -> "BarcodeAuthority":
+    """Create the authority that signs the barcodes, with its files; raises SimulatorError."""
+    from simulators.passport.seals.authority import BarcodeAuthority
+
+    authority = BarcodeAuthority()
+    _write_files(authority, settings)
+    return authority
+
+
+def _write_files(authority: "BarcodeAuthority", settings: BarcodeSettings) -> None:
+    try:
+        authority.write(settings.authority_dir, settings.list_age_days)
+    except OSError as error:
+        raise SimulatorError(f"authority_dir: {error.filename}: {error.strerror}") from error
+
+
+def _seal_fault(arguments: Mapping[str, Any]) -> "AnySealFault":
+    """Return the fault of a barcode; raises ValueError."""
+    from simulators.passport.seals import AnySealFault
+
+    return TypeAdapter[AnySealFault](AnySealFault).validate_python(arguments)

@@ -28,7 +28,7 @@ from drivers.clock import boot_ns
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink
-from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
+from drivers.links.link import Action, Cause, LinkError, credentials_error
 
 ANSWERS = (200, 400, 401, 403, 404, 410, 500)
 """Statuses with an envelope, or with an obvious meaning without one."""
@@ -181,16 +181,9 @@ class OnvifDevice:
         """Return the error for a fault that a retry cannot resolve."""
         url = self._reached.url
         if fault.is_unauthorized:
-            given = "Correct" if self._reached.username else "Add"
-            refused = CredentialsRefusedError if self._reached.username else LinkError
-            return refused(
-                Cause.NO_PERMISSION,
-                f"{url} refuses these credentials.",
-                Action.CONFIGURE,
-                f"{given} `username` and `password`: of an ONVIF user; many cameras separate these from the "
-                "users of their web page.",
-                self._http[self.addresses.device.origin].wait_until_restarted,
-            )
+            hint = ": of an ONVIF user; many cameras separate these from the users of their web page."
+            wait_until_restarted = self._http[self.addresses.device.origin].wait_until_restarted
+            return credentials_error(url, self._reached.username, hint, wait_until_restarted)
         return LinkError(
             Cause.WRONG_DEVICE,
             f"{url} rejects a request that every ONVIF camera supports.",

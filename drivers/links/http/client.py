@@ -23,7 +23,7 @@ from drivers.links.http.auth import AuthenticationError
 from drivers.links.http.lines import LineReader, LineTooLongError
 from drivers.links.http.negotiated_auth import NegotiatedAuth
 from drivers.links.http.reachability import wait_until_restarted
-from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, Tap, credentials_error
 from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.tcp import connect_failure
 from drivers.links.tls import device_context, to_link_error
@@ -346,7 +346,7 @@ class HttpLink:
             ValueError,
             LookupError,
         ):  # httpx's error for a malformed authentication challenge
-            raise self.wrong_service_error("asks for an unsupported kind of authentication") from None
+            raise self.wrong_service_error("requires an unsupported kind of authentication") from None
         try:
             self._answered = True
             self._tap("in", f"{answer.status_code} {answer.headers.get('content-type', '')}\n".encode())
@@ -381,14 +381,13 @@ class HttpLink:
         url = self._settings.url
         match status:
             case 401 | 403:
-                given = "Correct" if self._settings.username else "Add"
-                error = CredentialsRefusedError if self._settings.username else LinkError
-                return error(
-                    Cause.NO_PERMISSION,
-                    f"{url} refuses these credentials (status {status}).",
-                    Action.CONFIGURE,
-                    f"{given} `username` and `password`; check that `auth` is the kind that it requires.",
+                hint = "; check that `auth` is the kind that it requires."
+                return credentials_error(
+                    url,
+                    self._settings.username,
+                    hint,
                     self.wait_until_restarted,
+                    f" (status {status})",
                 )
             case 404 | 405 | 410 | 501:
                 return self.wrong_service_error(f"does not know the request (status {status})")

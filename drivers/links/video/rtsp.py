@@ -28,7 +28,7 @@ from drivers.clock import boot_ns
 from drivers.links.address import is_loopback
 from drivers.links.http.auth import AuthenticationError, Authenticator
 from drivers.links.http.reachability import wait_until_restarted
-from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
+from drivers.links.link import Action, Cause, LinkError, credentials_error
 from drivers.links.rtsp.client import ConnectionEndedError, RedirectError, RtspClient, StatusError
 from drivers.links.rtsp.messages import RtspSyntaxError
 from drivers.links.rtsp.packets import DEPACKETISERS, EncodedFrame, FrameTooLargeError
@@ -299,15 +299,7 @@ class RtspLink(FrameThread[DecodedFrame]):
         url = self._settings.display_url
         match error:
             case StatusError(status=401 | 403):
-                given = "Correct" if self._settings.username else "Add"
-                refused = CredentialsRefusedError if self._settings.username else LinkError
-                return refused(
-                    Cause.NO_PERMISSION,
-                    f"{url} refuses these credentials.",
-                    Action.CONFIGURE,
-                    f"{given} `username` and `password`.",
-                    self._wait_until_restarted,
-                )
+                return credentials_error(url, self._settings.username, ".", self._wait_until_restarted)
             case StatusError(status=status) if 400 <= status < 500:
                 return LinkError(
                     Cause.WRONG_DEVICE,

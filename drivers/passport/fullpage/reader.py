@@ -16,7 +16,6 @@ from drivers.observation import Observation
 from drivers.passport.chip_reading import (
     ChipReader,
     ChipSettings,
-    lost_sessions,
     merge_chip_steps,
     open_chip_reader,
     slot_failed_status,
@@ -258,7 +257,7 @@ def _observed(
         case ChecksItem(checks) if checks:
             return (transaction.on_checks(checks),)
         case ChipResult():
-            return (*lost_sessions(piece), transaction.on_chip_result(piece))
+            return (transaction.on_chip_result(piece),)
         case ChipProgress():
             return (transaction.on_chip_progress(piece),)
         case BadFrame():

@@ -32,7 +32,7 @@ _IMPOSSIBLE = frozenset(
 )
 """Deviations of fields that cannot be as they were read."""
 READ_AGAIN = "Read the document again, or compare with the print and type it in."
-"""What an officer does about a zone that was not read completely."""
+"""Remedy for a zone that was not read completely, for the officer."""
 
 
 def mrz_checks(mrz: Mrz | None, lines: Sequence[str], today: date) -> tuple[Check, ...]:

@@ -186,11 +186,9 @@ class _SealVerifier:
             return SEAL.undetermined(identifier, "no_trust_store")
         if signer is None:
             return SEAL.undetermined(identifier, "signer_unknown")
-        if isinstance(self.seal, VdsNc) and not may_sign_json(self.seal.certificate):
+        if isinstance(self.seal, VdsNc) and not may_sign_json(signer):
             return SEAL.failed(identifier, "not_for_seals")
-        if isinstance(self.seal, Idb) and not (
-            self.store.has(signer) or may_sign_json(self.seal.certificate)
-        ):
+        if isinstance(self.seal, Idb) and not (self.store.has(signer) or may_sign_json(signer)):
             # The report's own usage is in no public certificate, so the lack of it proves nothing.
             return SEAL.undetermined(identifier, "not_for_seals")
         if reason := self._out_of_date(signer):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from drivers.passport.seals import c40
+from drivers.passport.seals.encoding import c40
 from drivers.passport.seals.errors import MalformedSealError
 from drivers.passport.seals.model import Feature, FeatureName, SealProfile
 from drivers.passport.seals.parts import FeatureReading

@@ -5,11 +5,8 @@ two characters, which together are the signer identifier, and the certificate re
 serial number in hexadecimal. A seal has no room for the certificate itself.
 """
 
-import base64
-import binascii
 import hashlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,14 +14,13 @@ from asn1crypto import x509
 
 from drivers.passport.emrtd.errors import ChipError, MalformedError
 from drivers.passport.emrtd.pki.certificates import Certificate, parse_errors
+from drivers.passport.emrtd.pki.operator_files import encoded_objects, read_files, with_subject
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 
 _JSON_SIGNING = "2.23.136.1.1.14.2"
-_MAX_FILE_BYTES = 1024 * 1024
 _MAX_SIGNERS = 10_000
 _MAX_REFERENCE_LENGTH = 64
 _REFERENCE_BYTES = 5
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +52,8 @@ class SealSignerStore:
 
         A bad file is noted in `faults` and skipped.
         """
-        contents: list[tuple[str, bytes]] = []
         faults: list[str] = []
-        for path in _files(places, faults):
-            try:
-                if path.stat().st_size > _MAX_FILE_BYTES:
-                    faults.append(f"{path.name}: the file is larger than any certificate")
-                else:
-                    contents.append((path.name, path.read_bytes()))
-            except OSError as fault:
-                faults.append(f"{path.name}: {fault.strerror}")
+        contents = [(file.name, file.content) for file in read_files(places, faults)]
         return cls._of(contents, faults, trust)
 
     @classmethod
@@ -79,16 +67,16 @@ class SealSignerStore:
     ) -> "SealSignerStore":
         signers: dict[str, SealSigner] = {}
         for name, content in contents:
-            for encoded in _certificates(content):
+            for where, encoded in encoded_objects(name, content, faults):
                 try:
                     signer = _signer(encoded)
                 except ChipError as fault:
-                    faults.append(f"{name}: {fault}")
+                    faults.append(f"{with_subject(where, encoded)}: {fault}")
                     continue
                 if len(signers) < _MAX_SIGNERS:
                     signers[signer.certificate.sha256] = signer
                 else:
-                    faults.append(f"{name}: left out, there are {_MAX_SIGNERS} certificates already")
+                    faults.append(f"{where}: left out, there are {_MAX_SIGNERS} certificates already")
         return cls(tuple(signers.values()), trust, tuple(faults))
 
     @property
@@ -114,15 +102,15 @@ class SealSignerStore:
         return any(signer.certificate.sha256 == certificate.sha256 for signer in self.signers)
 
 
-def may_sign_json(encoded: bytes) -> bool:
-    """Return true when a certificate, in DER, may sign seals in JSON; raises ChipError when it is malformed.
+def may_sign_json(certificate: Certificate) -> bool:
+    """Return true when the key of a certificate may sign seals in JSON; raises MalformedError.
 
     A state signs many certificates, and such a seal brings its own. Without this check, the key of any of its
     passport signers would be accepted (the extended key usage marks those for seals).
     """
-    with parse_errors("a certificate"):
-        usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
-        return usage is not None and _JSON_SIGNING in usage.native
+    if certificate.purposes is None:
+        raise MalformedError("the extended key usage cannot be read")
+    return _JSON_SIGNING in certificate.purposes
 
 
 def _serial(reference: str) -> int | None:
@@ -130,17 +118,6 @@ def _serial(reference: str) -> int | None:
         return int(reference, 16) if 0 < len(reference) <= _MAX_REFERENCE_LENGTH else None
     except ValueError:
         return None
-
-
-def _certificates(content: bytes) -> Iterator[bytes]:
-    blocks = [block[1] for block in _PEM.finditer(content)]
-    if not blocks:
-        yield content
-    for block in blocks:
-        try:
-            yield base64.b64decode(block, validate=False)
-        except binascii.Error:
-            yield b""  # parsed below, and noted as malformed
 
 
 def _signer(encoded: bytes) -> SealSigner:
@@ -151,13 +128,3 @@ def _signer(encoded: bytes) -> SealSigner:
         raise MalformedError("a certificate has not one common name")
     reference = hashlib.sha1(encoded, usedforsecurity=False).digest()[-_REFERENCE_BYTES:].hex()
     return SealSigner(f"{certificate.country or ''}{name}".upper(), certificate, reference)
-
-
-def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:
-    for place in places:
-        if place.is_dir():
-            yield from sorted(path for path in place.rglob("*") if path.is_file())
-        elif place.exists():
-            yield place
-        else:
-            faults.append(f"{place.name}: there is no such file or folder")

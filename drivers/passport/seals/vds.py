@@ -16,11 +16,11 @@ from datetime import date
 
 from drivers.passport import mrz as zones
 from drivers.passport.mrz import Mrz
-from drivers.passport.seals import c40
+from drivers.passport.seals.encoding import c40
+from drivers.passport.seals.encoding.tlv import der_length, take
 from drivers.passport.seals.errors import MalformedSealError, UnsupportedSealError
 from drivers.passport.seals.features import find_profile
 from drivers.passport.seals.model import Feature, FeatureName, Vds
-from drivers.passport.seals.tlv import der_length, take
 
 MAGIC = 0xDC
 VERSIONS = {0x02: 3, 0x03: 4}

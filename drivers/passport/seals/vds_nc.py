@@ -16,8 +16,9 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from drivers.passport.seals import canonical
+from drivers.passport.seals.encoding import canonical
 from drivers.passport.seals.errors import MalformedSealError
+from drivers.passport.seals.fields import FieldNames, count_of, objects_of, text_of, texts_of
 from drivers.passport.seals.model import VdsNc
 from drivers.passport.seals.parts import ProofOfTest, SealHolder, Vaccination
 
@@ -28,6 +29,20 @@ _ALGORITHM = re.compile("[A-Za-z0-9-]{1,16}")
 _MAX_SIGNATURE_LENGTH = 2 * 66
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _Object = dict[str, JsonValue]
+
+_HOLDER: FieldNames = {
+    "name": "n",
+    "birth_date": "dob",
+    "sex": "sex",
+    "document_type": "dt",
+    "document_number": ("dn", "i"),
+    "additional_identifier": "ai",
+}
+_EVENT: FieldNames = {"vaccine": "des", "product": "nam", "disease": "dis"}
+_DOSE: FieldNames = {"given_on": "dvc", "country": "ctr", "centre": "adm", "lot": "lot", "next_on": "dvn"}
+_PROVIDER: FieldNames = {"facility": "spn", "country": "ctr"}
+_DATES: FieldNames = {"sampled_at": "sc", "reported_at": "ri"}
+_RESULT: FieldNames = {"test": "tc", "method": "m", "result": "r"}
 
 
 def parse(text: str) -> VdsNc:
@@ -54,8 +69,8 @@ def parse(text: str) -> VdsNc:
         type=str(kind),
         version=version,
         issuer=str(issuer),
-        identifier=_text(message, "utci" if kind == TEST else "uvci") if known else None,
-        holder=_holder(_object(message.get("pid"))) if known else None,
+        identifier=text_of(message, "utci" if kind == TEST else "uvci") if known else None,
+        holder=SealHolder(**texts_of(message.get("pid"), _HOLDER)) if known else None,
         vaccinations=tuple(_vaccinations(message)) if kind == VACCINATION else (),
         test=_test(message) if kind == TEST else None,
         message=message,
@@ -71,44 +86,17 @@ def is_vds_nc(text: str) -> bool:
     return text.startswith("{") and '"hdr"' in text and '"data"' in text
 
 
-def _holder(person: _Object) -> SealHolder:
-    return SealHolder(
-        name=_text(person, "n"),
-        birth_date=_text(person, "dob"),
-        sex=_text(person, "sex"),
-        document_type=_text(person, "dt"),
-        document_number=_text(person, "dn") or _text(person, "i"),
-        additional_identifier=_text(person, "ai"),
-    )
-
-
 def _vaccinations(message: _Object) -> Iterator[Vaccination]:
-    for event in _objects(message.get("ve")):
-        for dose in _objects(event.get("vd")):
-            number = dose.get("seq")
-            yield Vaccination(
-                vaccine=_text(event, "des"),
-                product=_text(event, "nam"),
-                disease=_text(event, "dis"),
-                given_on=_text(dose, "dvc"),
-                dose=number if type(number) is int and number >= 0 else None,
-                country=_text(dose, "ctr"),
-                centre=_text(dose, "adm"),
-                lot=_text(dose, "lot"),
-                next_on=_text(dose, "dvn"),
-            )
+    for event in objects_of(message.get("ve")):
+        for dose in objects_of(event.get("vd")):
+            yield Vaccination(**texts_of(event, _EVENT), **texts_of(dose, _DOSE), dose=count_of(dose, "seq"))
 
 
 def _test(message: _Object) -> ProofOfTest:
-    provider, dates, result = (_object(message.get(name)) for name in ("sp", "dat", "tr"))
     return ProofOfTest(
-        facility=_text(provider, "spn"),
-        country=_text(provider, "ctr"),
-        sampled_at=_text(dates, "sc"),
-        reported_at=_text(dates, "ri"),
-        test=_text(result, "tc"),
-        method=_text(result, "m"),
-        result=_text(result, "r"),
+        **texts_of(message.get("sp"), _PROVIDER),
+        **texts_of(message.get("dat"), _DATES),
+        **texts_of(message.get("tr"), _RESULT),
     )
 
 
@@ -116,19 +104,6 @@ def _required(value: JsonValue) -> _Object:
     if not isinstance(value, dict):
         raise MalformedSealError("a seal lacks one of its parts")
     return value
-
-
-def _object(value: JsonValue) -> _Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: JsonValue) -> list[_Object]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _text(value: _Object, name: str) -> str | None:
-    found = value.get(name)
-    return found if isinstance(found, str) else None
 
 
 def _is(value: JsonValue, pattern: re.Pattern[str]) -> bool:

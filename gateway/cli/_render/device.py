@@ -86,6 +86,11 @@ def counters(device: dict[str, Any]) -> Iterator[str]:
             f"{counted['open_failures']} failed attempts to open, "
             f"{counted['disconnects']} disconnects, {_span(counted['online_s'])} online"
         )
+        if chips := counted["chip_reads"]:
+            yield (
+                f"        {chips} chips read, {counted['chip_attempts'] / chips:.2f} attempts and "
+                f"{counted['chip_s'] / chips:.1f} s each"
+            )
 
 
 def event_line(event: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from drivers.driver import StateCode
+from drivers.driver import Family, StateCode
 from gateway.api.models import DeviceView, PostView
 from gateway.contract.envelope import ClockStatus
 from gateway.contract.states import Confinement, KeyStorage
@@ -152,6 +152,13 @@ def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
     lost = CounterMetricFamily(
         "borderpost_device_disconnects", "Disconnects while the device was open.", labels=labels
     )
+    chips = CounterMetricFamily("borderpost_device_chip_reads", "Chips that were opened.", labels=labels)
+    attempts = CounterMetricFamily(
+        "borderpost_device_chip_attempts", "Number of times that a chip was opened.", labels=labels
+    )
+    chip_time = CounterMetricFamily(
+        "borderpost_device_chip_read_seconds", "Time of all chip reads.", labels=labels
+    )
     for device in devices:
         counted = device.counters.lifetime
         which = (device.position, _identity(device)["serial_number"])
@@ -160,7 +167,11 @@ def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
         online.add_metric(which, counted.online_s)
         retries.add_metric(which, counted.open_failures)
         lost.add_metric(which, counted.disconnects)
-    yield from (reads, online, retries, lost)
+        if device.family is Family.PASSPORT_READER:
+            chips.add_metric(which, counted.chip_reads)
+            attempts.add_metric(which, counted.chip_attempts)
+            chip_time.add_metric(which, counted.chip_s)
+    yield from (reads, online, retries, lost, chips, attempts, chip_time)
 
 
 def _identity(device: DeviceView) -> dict[str, str]:

@@ -49,7 +49,7 @@ def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str
     def row(name: str, shown: Callable[[CountersView], str]) -> tuple[str, str, str]:
         return name, shown(life), shown(since)
 
-    return [
+    rows = [
         row(say("Hours online"), lambda c: f"{c.online_s / 3600:.1f}"),
         row(say("Good reads"), lambda c: str(c.good_reads)),
         row(say("Bad reads"), lambda c: str(c.bad_reads)),
@@ -61,6 +61,18 @@ def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str
         ),
         row(say("Failed attempts to open"), lambda c: str(c.open_failures)),
         row(say("Disconnects"), lambda c: str(c.disconnects)),
+    ]
+    if not life.chip_reads:
+        return rows
+
+    def per_chip(total: float, count: int, places: int) -> str:
+        return f"{total / count:.{places}f}" if count else "-"
+
+    return [
+        *rows,
+        row(say("Chips read"), lambda c: str(c.chip_reads)),
+        row(say("Attempts per chip"), lambda c: per_chip(c.chip_attempts, c.chip_reads, 2)),
+        row(say("Seconds per chip"), lambda c: per_chip(c.chip_s, c.chip_reads, 1)),
     ]
 
 

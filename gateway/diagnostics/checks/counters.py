@@ -1,4 +1,4 @@
-"""Checks of counters and last events: wrong baud rate, dirty sensor, failing cable."""
+"""Checks of counters and last events: wrong baud rate, dirty sensor, failing cable, weak chip reader."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +16,8 @@ MAX_BAD_SHARE, MIN_READS = 0.3, 10
 """Share of bad reads, of at least so many reads, from which on a sensor is probably dirty."""
 MIN_DISCONNECTS, MIN_DISCONNECTS_PER_H = 3, 1.0
 """Disconnects in total, and per hour online, from which on a cable is probably failing."""
+MIN_CHIPS, MIN_ATTEMPTS_PER_CHIP = 10, 1.5
+"""Number of chips, and attempts for each, from which on a chip reader is probably the cause."""
 CRASHES = 3
 OPTICAL = {Family.PASSPORT_READER: "the glass", Family.FINGERPRINT_SCANNER: "the platen"}
 BAD_FRAME = "bad_frame"
@@ -28,10 +30,11 @@ def check_counters(
     counted = (
         device.counters.since_reset if device.counters.reset_at is not None else device.counters.lifetime
     )
-    if device.state.cause is not Cause.WRONG_FORMAT:  # the driver knows more
+    if device.state.cause is not Cause.WRONG_FORMAT:  # the driver has compared the bytes
         yield from _check_baud_rate(device, counted, configured.settings, events)
     yield from _check_dirty_sensor(device, counted, config)
     yield from _check_cable(device, counted, config)
+    yield from _check_chip_field(device, counted, config)
     if device.restarts >= CRASHES:
         yield make_finding(
             "worker_crashes",
@@ -108,4 +111,21 @@ def _check_cable(device: DeviceView, counted: CountersView, config: Path) -> Ite
         Action.REPLACE,
         f"Replace the cable, then the socket; then: borderpost counters {config} {device.position} --reset. "
         "Kernel messages: sudo dmesg | grep -i usb | tail",
+    )
+
+
+def _check_chip_field(device: DeviceView, counted: CountersView, config: Path) -> Iterator[Finding]:
+    chips, attempts = counted.chip_reads, counted.chip_attempts
+    if chips < MIN_CHIPS or attempts < chips * MIN_ATTEMPTS_PER_CHIP:
+        return
+    yield make_finding(
+        "chip_field_weak",
+        "warning",
+        device.position,
+        f"{chips} chips had to be opened {attempts} times: they lose their power while the document lies on "
+        "the chip reader, so reads take longer.",
+        Action.CALL_SUPPORT,
+        "Take metal away from the chip reader, and plug it into the mini-PC itself, not into a hub without a "
+        f"power supply; then: borderpost counters {config} {device.position} --reset, and check again in a "
+        "day.",
     )

@@ -27,6 +27,7 @@ _ONLY_FOR: dict[str, tuple[Model, ...]] = {
     "row_gap_s": ("zebra", "code"),
     "reads_chips": ("est-100pr",),
     "bcc": (),
+    "barcodes": (),
 }
 
 

@@ -1,4 +1,7 @@
-"""Simulated digital seals, valid and faulty, written from Doc 9303-13, BSI TR-03137 and the VDS-NC report.
+"""Simulated seals and health certificates, valid and faulty, in barcodes.
+
+Written from Doc 9303-13, BSI TR-03137, the reports on VDS-NC and the Datastructure for Barcode, and WHO's and
+the European Union's specifications of health certificates.
 
 issuer = SealIssuer(IssuingState.create())
 data = issuer.issue(visa(document, passport="L898902C3", issued=date(2026, 3, 1)), AlteredField())
@@ -13,13 +16,14 @@ from simulators.passport.seals.faults import (
     ExpiredSigner,
     RevokedSigner,
     SealFault,
-    SealIssuer,
-    SymbolEncoding,
     TruncatedSeal,
     UnknownProfile,
     WrongSigner,
 )
+from simulators.passport.seals.holder import Holder
+from simulators.passport.seals.issuer import SealContent, SealIssuer
 from simulators.passport.seals.signer import SealSigner
+from simulators.passport.seals.symbol_encoding import SymbolEncoding
 from simulators.passport.seals.vds import (
     HeaderVersion,
     Seal,
@@ -37,8 +41,10 @@ __all__ = [
     "EarlySigner",
     "ExpiredSigner",
     "HeaderVersion",
+    "Holder",
     "RevokedSigner",
     "Seal",
+    "SealContent",
     "SealFault",
     "SealIssuer",
     "SealSigner",

@@ -1,5 +1,7 @@
 """Signers of seals: a signer of an issuing state, with the certificate of TR-03137-1."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -9,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from simulators.passport.chip.encoding import der
 from simulators.passport.chip.pki.certificate import Certificate, Validity
 from simulators.passport.chip.pki.issuing_state import IssuingState
-from simulators.passport.chip.pki.signing_keys import SignatureScheme, SigningKey
+from simulators.passport.chip.pki.signing_keys import Algorithm, SignatureScheme, SigningKey
 
 _COUNTRY, _COMMON_NAME = "2.5.4.6", "2.5.4.3"
 _AUTHORITY_KEY_ID, _DOCUMENT_TYPES, _EXTENDED_KEY_USAGE = "2.5.29.35", "2.23.136.1.1.6.2", "2.5.29.37"
-_VDS_NC_SIGNING = "2.23.136.1.1.14.2"
+SEAL_SIGNING = "2.23.136.1.1.14.2"
+"""Extended key usage of signers of VDS-NC, which other signers of seals have as well."""
 _HASH_BY_BITS = ((224, "sha224"), (256, "sha256"), (384, "sha384"), (521, "sha512"))
 
 
@@ -34,18 +37,22 @@ class SealSigner:
         name: str = "TS",
         serial: int = 0x5B,
         curve: str = "brainpoolP256r1",
+        scheme: SignatureScheme | None = None,
         validity: Validity | None = None,
         country: str | None = None,
+        usages: Sequence[str] = (SEAL_SIGNING,),
     ) -> "SealSigner":
-        """Create a signer of that state. The serial number is small because seals contain it."""
-        bits = ec_size(curve)
-        hash_name = next(hash_name for most, hash_name in _HASH_BY_BITS if bits <= most)
-        key = SigningKey.generate(SignatureScheme(hash_name=hash_name, curve=curve))
+        """Create a signer of that state. The serial number is small because seals contain it.
+
+        `scheme` is used in place of ECDSA on `curve`; `usages` are extended key usages of the certificate.
+        """
+        hash_name = next(hash_name for most, hash_name in _HASH_BY_BITS if ec_size(curve) <= most)
+        key = SigningKey.generate(scheme or SignatureScheme(hash_name=hash_name, curve=curve))
         when = validity or Validity.spanning(
             state.now, before=timedelta(days=365), after=timedelta(days=10 * 365)
         )
         letters = country or state.state.alpha_2
-        return cls(name, letters, _certificate(state, key, letters, name, serial, when))
+        return cls(name, letters, _certificate(state, key, letters, name, serial, when, usages))
 
     @property
     def identifier(self) -> str:
@@ -57,11 +64,27 @@ class SealSigner:
         """Reference of the certificate in a seal."""
         return f"{self.certificate.serial:X}"
 
+    @property
+    def key_id(self) -> bytes:
+        """Identifier of the certificate in health certificates: the start of its SHA-256."""
+        return self.fingerprint("sha256")[:8]
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the signature algorithm (RFC 7518, section 3.1)."""
+        scheme = self.certificate.key.scheme
+        family = "ES" if scheme.algorithm is Algorithm.ECDSA else "PS"
+        return family + scheme.hash_name.removeprefix("sha")
+
+    def fingerprint(self, hash_name: str) -> bytes:
+        """Return a hash of the certificate."""
+        return hashlib.new(hash_name, self.certificate.der).digest()
+
     def sign(self, data: bytes) -> bytes:
-        """Sign `data`; return r and s, each as long as the order of the curve."""
+        """Sign `data`; on a curve, return r and s, each as long as the order of the curve."""
         key = self.certificate.key
         if not isinstance(key.key, ec.EllipticCurvePrivateKey):
-            raise TypeError("seals are signed on elliptic curves")
+            return key.sign(data)
         size = (key.key.key_size + 7) // 8
         return b"".join(number.to_bytes(size, "big") for number in decode_dss_signature(key.sign(data)))
 
@@ -72,7 +95,13 @@ def ec_size(curve: str) -> int:
 
 
 def _certificate(
-    state: IssuingState, key: SigningKey, country: str, name: str, serial: int, validity: Validity
+    state: IssuingState,
+    key: SigningKey,
+    country: str,
+    name: str,
+    serial: int,
+    validity: Validity,
+    usages: Sequence[str],
 ) -> Certificate:
     csca = state.csca
     types = der.sequence(der.integer(0), der.set_of(der.printable("NV"), der.printable("NT")))
@@ -92,7 +121,7 @@ def _certificate(
             der.sequence(
                 _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, csca.key_id))),
                 _extension(_DOCUMENT_TYPES, types),
-                _extension(_EXTENDED_KEY_USAGE, der.sequence(der.oid(_VDS_NC_SIGNING))),
+                _extension(_EXTENDED_KEY_USAGE, der.sequence(*map(der.oid, usages))) if usages else b"",
             ),
         ),
     )

@@ -55,11 +55,26 @@ class Seal:
             )
         )
 
+    def signed_bytes(self, signer: SealSigner) -> bytes:
+        """Encode header and message zone."""
+        return self.header(signer) + self.message
+
+    def barcode(self, signer: SealSigner, signature: bytes) -> bytes:
+        """Encode the whole seal."""
+        return self.signed_bytes(signer) + bytes([_SIGNATURE]) + self._length(signature) + signature
+
     def sign(self, signer: SealSigner, key_of: SealSigner | None = None) -> bytes:
         """Return the whole seal; `key_of` is the actual signer."""
-        signed = self.header(signer) + self.message
-        signature = (key_of or signer).sign(signed)
-        return signed + bytes([_SIGNATURE]) + self._length(signature) + signature
+        return self.barcode(signer, (key_of or signer).sign(self.signed_bytes(signer)))
+
+    def altered(self) -> "Seal":
+        """Return a copy in which the last byte of the first feature has another lowest bit."""
+        (tag, value), *rest = self.features
+        return replace(self, features=((tag, value[:-1] + bytes([value[-1] ^ 1])), *rest))
+
+    def with_unknown_profile(self, number: int) -> "Seal":
+        """Return a copy with another definition of the features."""
+        return replace(self, definition=number)
 
     def with_feature(self, tag: int, value: bytes) -> "Seal":
         """Return a copy with another value, or one more feature."""

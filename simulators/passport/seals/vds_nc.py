@@ -9,9 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.passport.seals.signer import SealSigner, ec_size
-
-_ALGORITHMS = ((256, "ES256"), (384, "ES384"), (521, "ES512"))
+from simulators.passport.seals.signer import SealSigner
 
 
 def proof_of_test(*, name: str, birth: str, document_number: str, country: str) -> dict[str, Any]:
@@ -58,8 +56,7 @@ def sign(
     """Return the seal as in a barcode; `altered` replaces the message after the signature."""
     header = {"t": kind, "v": version, "is": issuer}
     signature = (key_of or signer).sign(canonical({"hdr": header, "msg": message}))
-    bits = ec_size(signer.certificate.key.scheme.curve)
-    zone = {"alg": next(name for most, name in _ALGORITHMS if bits <= most)}
+    zone = {"alg": signer.algorithm}
     if certificate:
         zone["cer"] = _base64url(signer.certificate.der)
     zone["sigvl"] = _base64url(signature)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.devices.serial_readers import FRAMES
 
-from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing
+from drivers.links.framing import OTHER_CONTENT, CompleteFrame, DamagedFrame, Frame, Framing
 from drivers.passport.framings import (
     LIMIT_BYTES,
     AccessIsFraming,
@@ -71,3 +71,10 @@ def test_endless_frame_is_given_up(name: str, head: bytes) -> None:
     given_up = list(framing.feed(head + b"A" * (LIMIT_BYTES + 100)))
     assert given_up
     assert all(isinstance(frame, DamagedFrame) for frame in given_up)
+
+
+def test_largest_qr_code_is_one_frame() -> None:
+    """Of 4,296 letters and digits, as a barcode with a face and a certificate may have."""
+    wire = b"\x1e\x021" + b"A" * 4296 + b"\x03\x1f"
+    pieces = [wire[at : at + 64] for at in range(0, len(wire), 64)]
+    assert through(AccessIsFraming(), pieces) == [DamagedFrame(OTHER_CONTENT, wire)]

@@ -23,7 +23,7 @@ from fuzz.target import target
 
 sys.path.append(str(Path(__file__).parents[2] / "drivers/passport/emrtd"))
 
-from emrtd_pki import Key, certificate, master_list, revocation_list, security_object
+from support.chips.certificates import Key, certificate, master_list, revocation_list, security_object
 from test_emrtd_bac import EXTERNAL_AUTHENTICATE, GET_CHALLENGE, READ_COM, SELECT_APPLICATION
 from test_emrtd_chip_authentication import AES_128_ECDH
 from test_emrtd_files import block_39794, dg11, record_19794, wrapped

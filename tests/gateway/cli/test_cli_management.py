@@ -134,6 +134,7 @@ async def test_operations_are_confirmed(borderpost: Borderpost, daemon: FakeDaem
     assert daemon.operations[1][1].reason == "cleaning"
     counted = await borderpost("counters")
     assert f"{READER} A0012345" in counted.stdout
+    assert "900 chips read, 1.07 attempts and 3.1 s each" in counted.stdout
     daemon.refuses = RpcError("conflict", "B7 is not there.", "Plug it in.")
     refused = await borderpost("accept", READER, "B7")
     assert refused.exit_code == os.EX_TEMPFAIL

@@ -269,6 +269,7 @@ async def test_metrics_with_password(app: FastAPI, root: httpx.AsyncClient) -> N
     assert samples["borderpost_device_state", "lane-1/reader", None] == 1
     assert samples["borderpost_device_state", "lane-2/reader", None] == 0
     assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
+    assert samples["borderpost_device_chip_attempts_total", "lane-1/reader", None] == 963
     assert samples["borderpost_destination_queued_events", None, None] == 3
     described = (Path(exposition.__file__).parents[1] / "README.md").read_text()
     assert all(f"`{name}`" in described for name, _, _ in samples)

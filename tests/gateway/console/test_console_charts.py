@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
+from support.console.fake_daemon import device
 
 from drivers.observation import Outcome
 from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
-from gateway.api.models import CountersView, EventView, HourlyCountsView
+from gateway.api.models import CountersHistoryView, CountersView, EventView, HourlyCountsView
 from gateway.console.pages import charts, view_models
 from gateway.console.pages.time_series import DeviceSamples, Value, trend
 from gateway.contract.envelope import Provenance
@@ -75,6 +76,17 @@ def test_day_chart_has_24_hours() -> None:
     assert reads.words == "77 good reads, 2 bad (2.5%)"
     assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
     assert breaks.words == "0 disconnects, 0 failed attempts to open"
+
+
+def test_chip_counters_are_per_chip() -> None:
+    rows = {
+        name: (life, since) for name, life, since in view_models.counter_rows(device("lane-1/reader"), str)
+    }
+    assert rows["Chips read"] == ("900", "0")
+    assert rows["Attempts per chip"] == ("1.07", "-")
+    assert rows["Seconds per chip"] == ("3.1", "-")
+    none = device("lane-1/reader", counters=CountersHistoryView())
+    assert "Chips read" not in {row[0] for row in view_models.counter_rows(none, str)}
 
 
 def test_qualities_come_from_events_and_checks() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
-from support.gateway.replaying import ROOT, expected, recordings, replay_recordings
+from support.gateway.replaying import ROOT, expected, recordings, replay_recordings, without_slowness
 
 __all__ = ["gateway"]
 
@@ -23,6 +23,15 @@ async def test_recordings_give_expected_events(gateway: GatewayFixture) -> None:
 
     for path, events in found.items():
         assert events == json.loads(expected(path).read_text()), path.name
+
+
+def test_pace_of_machine_is_no_event() -> None:
+    events = json.loads(expected(ROOT / "barrier/waveshare.rec").read_text())
+    slow = [dict(event, data=dict(event["data"])) for event in events[:4]]
+    alarm = {"type": "barrier.alarm", "data": {"kind": "sensing_slow"}}
+    state = dict(slow[3], data=slow[3]["data"] | {"conditions": ["forced_open", "sensing_slow"]})
+
+    assert without_slowness([*slow, alarm, state, *slow[3:], *events[4:]]) == events
 
 
 def test_every_expectation_has_a_recording() -> None:

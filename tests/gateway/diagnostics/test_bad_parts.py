@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.gateway.post_files import gateway_section
 from support.gateway.staged_hosts import StagedHost
 
 from gateway.api.models import Finding
@@ -11,12 +12,9 @@ from gateway.diagnostics.bundle import collect_bundle
 from gateway.diagnostics.doctor import run_doctor
 from gateway.diagnostics.why import explain_device
 
-POST = """
-[gateway]
-site = "uto-test"
-name = "gw-1"
-profile = "test"
-state_dir = "{folder}/state"
+POST = (
+    gateway_section("uto-test", "test", "{folder}/state")
+    + """
 [broker]
 host = "127.0.0.1"
 port = 1
@@ -25,6 +23,7 @@ driver = "mrz-serial"
 port = "/dev/ttyUSB0"
 framing = "text"
 """
+)
 DEVICES = {
     "wrong setting": ('driver = "mrz-serial"\nport = "/dev/ttyUSB1"\nframing = "nonsense"', "framing"),
     "unknown driver": ('driver = "no-such-driver"\nport = "/dev/ttyUSB1"', "no-such-driver"),

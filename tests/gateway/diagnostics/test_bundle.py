@@ -8,18 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.gateway.post_files import gateway_section
 from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
 from gateway.cli import app
 from gateway.diagnostics.bundle import collect_bundle
 
-POST = """
-[gateway]
-site = "uto-test"
-name = "gw-1"
-profile = "test"
-state_dir = "{folder}/state"
+POST = (
+    gateway_section("uto-test", "test", "{folder}/state")
+    + """
 [broker]
 host = "127.0.0.1"
 port = 1
@@ -38,6 +36,7 @@ username = "camera-login"
 password = "camera-pass"
 path = "/picture?key=query-secret"
 """
+)
 SECRETS = (
     "secret-ministry",
     "hq-login",

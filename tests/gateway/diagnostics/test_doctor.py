@@ -28,6 +28,7 @@ from gateway.diagnostics.checks.usb_tree import list_usb_devices, matching_devic
 from gateway.diagnostics.doctor import run_doctor
 from gateway.diagnostics.findings import phone_code
 from gateway.diagnostics.host import HostView
+from simulators.passport.seals.authority import BarcodeAuthority
 from simulators.usb.sysfs import Tree
 
 ROOT_HUB = "sys/bus/usb/devices/1-0:1.0"
@@ -369,6 +370,27 @@ def test_lists_of_health_signers_age(post: Post, tmp_path: Path) -> None:
         post.machine.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
         found = post.bad().get("health_list_outdated")
         assert (found.severity if found else None) == severity
+    post.machine.now = datetime(2026, 5, 1, tzinfo=UTC)
+    assert "is dated 2026-06-01, in the future" in post.bad()["health_list_date_wrong"].text
+
+
+def test_seal_signers_are_watched(post: Post, tmp_path: Path) -> None:
+    authority = BarcodeAuthority()
+    authority.write(tmp_path)
+    signers = tmp_path / "seal-signers"
+    reader = post.devices.replace('framing = "text"', 'framing = "accessis"')
+    post.devices = reader + f'[device."lane-1/reader".barcodes]\nsigners = ["{signers}"]\n'
+    assert "signers of seals" in post.findings()["no_seal_signers"].text
+    assert {code for code in post.bad() if "seal_signers" in code} == set()
+
+    (signers / "page.html").write_text("<html>Log in</html>")
+    assert "page.html: this is a web page" in post.bad()["seal_signers_invalid"].text
+    (signers / "signers.pem").unlink()
+    assert post.bad()["no_seal_signers"].severity == "error"
+
+    authority.write(tmp_path)
+    post.machine.now = datetime.now(UTC) + timedelta(days=11 * 365)
+    assert "All 1 signers' certificates" in post.bad()["seal_signers_expired"].text
 
 
 @pytest.mark.parametrize(

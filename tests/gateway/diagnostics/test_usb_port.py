@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.gateway.post_files import gateway_section
 from support.gateway.staged_hosts import StagedHost
 
 from gateway.config.loader import load_sound_parts
@@ -10,12 +11,9 @@ from gateway.contract.topics import Position
 from gateway.diagnostics import usb_port
 from gateway.diagnostics.usb_port import UsbPort, UsbPortError, find_port
 
-POST = """
-[gateway]
-site = "uto-test"
-name = "gw-1"
-profile = "test"
-state_dir = "{folder}/state"
+POST = (
+    gateway_section("uto-test", "test", "{folder}/state")
+    + """
 [broker]
 host = "127.0.0.1"
 [device."lane-1/reader"]
@@ -23,6 +21,7 @@ driver = "mrz-serial"
 port = "{port}"
 framing = "accessis"
 """
+)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.console.fake_daemon import AT, FakeDaemon, held_device
+from support.gateway.post_files import gateway_section
 from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
@@ -13,12 +14,9 @@ from drivers.links.link import Cause
 from gateway.cli import app
 from gateway.diagnostics.why import explain_device
 
-POST = """
-[gateway]
-site = "uto-test"
-name = "gw-1"
-profile = "test"
-state_dir = "{folder}/state"
+POST = (
+    gateway_section("uto-test", "test", "{folder}/state")
+    + """
 [broker]
 host = "127.0.0.1"
 port = 1
@@ -27,6 +25,7 @@ driver = "mrz-serial"
 port = "/dev/ttyUSB0"
 framing = "text"
 """
+)
 
 
 @pytest.fixture

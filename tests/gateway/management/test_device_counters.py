@@ -32,6 +32,24 @@ def test_both_counters_add_up():
     assert device.lifetime is not device.since_reset
 
 
+def test_chips_add_up():
+    chips = {"chip_reads": 2, "chip_attempts": 5, "chip_ms": 7250}
+    device = counted((100, QUIET | chips), (101, QUIET | chips))
+    assert (device.lifetime.chip_reads, device.lifetime.chip_attempts, device.lifetime.chip_s) == (
+        4,
+        10,
+        14.5,
+    )
+    assert device.since_reset == device.lifetime
+    assert device.hours == [], "the hours have reads and reconnects only"
+
+
+def test_heartbeat_may_lack_counters():
+    """A worker decides which counters it sends: the daemon must not fail on it."""
+    device = counted((100, {"opens": 1}), (100, {"disconnects": 1}))
+    assert device.lifetime == DeviceCounters(disconnects=1)
+
+
 def test_hour_adds_up():
     assert counted((100, HEARTBEAT), (100, HEARTBEAT)).hours == [HourlyCounts(100, 2, 4, 6, 8)]
     assert counted((100, HEARTBEAT), (101, HEARTBEAT)).hours == [

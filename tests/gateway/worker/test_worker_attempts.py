@@ -1,63 +1,19 @@
 """Attempts to open a device in virtual time: refused passwords, and causes that explain more."""
 
 import asyncio
-import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from fuzz.virtual_clock import VirtualClockLoop
+from virtual_worker import ACCOUNT, run_worker
 
 from drivers.driver import Driver, Family, Identity
 from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
-from gateway.ipc.frames import FrameType
 from gateway.supervision.refused_attempts import RefusedAttempts
-from gateway.worker import worker as worker_module
-from gateway.worker.spec import WorkerSpec
-from gateway.worker.worker import REFUSED_WITHIN_S, DeviceWorker
-
-SPEC = WorkerSpec(
-    site="uto-test",
-    gateway="gw-1",
-    position="lane-1/camera",
-    driver="scripted",
-    settings={},
-    is_production=False,
-    heartbeat_interval_s=60,
-    open_timeout_s=15,
-    backoff_first_s=0.5,
-    backoff_max_s=30,
-)
-
-
-ACCOUNT = {"url": "http://192.0.2.1", "username": "gateway", "password": "secret", "gap_s": 1}
-
-
-class Connection:
-    """The daemon's end: keeps reported states."""
-
-    is_writable = True
-
-    def __init__(self) -> None:
-        self.states: list[dict[str, Any]] = []
-        self.kept = RefusedAttempts()
-
-    def send(self, kind: FrameType, head: dict[str, Any] | None = None, _body: bytes = b"") -> None:
-        if kind is FrameType.STATE:
-            assert head is not None
-            self.states.append(head)
-        elif kind is FrameType.REFUSED:
-            assert head is not None
-            self.kept.keep(SPEC.position, ACCOUNT, tuple(head["ages_s"]))
-
-
-class Jail:
-    def is_outdated(self) -> bool:
-        return False
+from gateway.worker.worker import REFUSED_WITHIN_S
 
 
 def attempts_within(
@@ -69,7 +25,6 @@ def attempts_within(
     With `restart_every_s` the worker is replaced again and again, and told what the one before had reported.
     """
     times: list[float] = []
-    connection = Connection()
 
     class Scripted(Driver[Settings]):
         family = Family.CAMERA
@@ -86,21 +41,8 @@ def attempts_within(
             raise refusal()
             yield
 
-    with pytest.MonkeyPatch.context() as patch, asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        patch.setattr(worker_module, "load_driver", lambda _: Scripted)
-
-        async def run() -> None:
-            loop, kept = asyncio.get_running_loop(), connection.kept
-            end_s = loop.time() + hours * 3600
-            while loop.time() < end_s:
-                spec = replace(SPEC, refused_ages_s=kept.ages_s(SPEC.position, ACCOUNT))
-                worker = DeviceWorker(spec, Settings(), Jail(), connection)  # type: ignore[arg-type]
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(min(end_s, loop.time() + restart_every_s)):
-                        await worker.run()
-
-        runner.run(run())
-    return [at - times[0] for at in times], connection.states
+    states = run_worker(Scripted, hours, restart_every_s).states
+    return [at - times[0] for at in times], states
 
 
 def refusal(retry_when: Any = None) -> LinkError:

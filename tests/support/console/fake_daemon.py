@@ -40,7 +40,10 @@ def device(position: str, **more: object) -> DeviceView:
         "last_good_read_at": AT,
         "pid": 4711,
         "counters": CountersHistoryView(
-            lifetime=CountersView(good_reads=1200, bad_reads=7), since_reset=CountersView(good_reads=12)
+            lifetime=CountersView(
+                good_reads=1200, bad_reads=7, chip_reads=900, chip_attempts=963, chip_s=2790.5
+            ),
+            since_reset=CountersView(good_reads=12),
         ),
         "check_levels": ("internal", "interactive"),
     }

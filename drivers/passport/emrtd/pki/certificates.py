@@ -38,6 +38,7 @@ _EXTENSIONS = {
     "key_usage": "the key usage",
     "key_identifier": "the subject key identifier",
     "authority_key_identifier": "the authority key identifier",
+    "extended_key_usage": "the extended key usage",
 }
 
 
@@ -71,6 +72,8 @@ class Certificate:
     sha256: str
     subject_text: str | None = field(default=None, repr=False)
     """Subject for a technician, such as `C=UT, CN=CSCA`."""
+    purposes: frozenset[str] | None = frozenset()
+    """Extended key usages, as object identifiers; empty without any, None where they cannot be read."""
     defects: tuple[str, ...] = ()
     """Parts that are malformed and were not used, a noun phrase each: no verdict depends on them."""
 
@@ -93,6 +96,8 @@ class Certificate:
             extensions.get("key_identifier"),
             extensions.get("authority_key_identifier"),
         )
+        purposes = frozenset(each.dotted for each in extensions.get("extended_key_usage", ()))
+        is_unreadable = _EXTENSIONS["extended_key_usage"] in tolerant.defects
         authority = bool(constraints is not None and constraints["ca"].native)
         subject, issuer = body["subject"], body["issuer"]
         return cls(
@@ -111,6 +116,7 @@ class Certificate:
             signature=parsed.signature,
             sha256=hashlib.sha256(der).hexdigest(),
             subject_text=subject_text(der),
+            purposes=None if is_unreadable else purposes,
             defects=tuple(tolerant.defects),
         )
 

@@ -4,10 +4,7 @@ Source: ICAO Doc 9303-12, section 9 (master lists) and section 7.1.4 (revocation
 the operator gives files and folders, as PEM, DER, or master lists of ICAO, BSI and others.
 """
 
-import base64
-import binascii
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,16 +12,13 @@ from drivers.passport.emrtd.crypto.public_keys import RsaKey
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import ChipError, MalformedError
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
-from drivers.passport.emrtd.pki.file_kinds import unusable_kind
-from drivers.passport.emrtd.pki.names import subject_text
+from drivers.passport.emrtd.pki.operator_files import encoded_objects, read_files, with_subject
 from drivers.passport.emrtd.pki.signed_data import SignedData
 
 MASTER_LIST = "2.23.136.1.1.2"
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
-_MAX_FILE_BYTES = 32 * 1024 * 1024
-_MAX_FILES = 10_000
 _MAX_CERTIFICATES = 20_000
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]+)-----END \1-----")
+_TIMES = frozenset({0x17, 0x18})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +36,10 @@ class TrustStore:
 
     @classmethod
     def load(cls, *places: Path) -> "TrustStore":
-        """Load files and folders, recursively.
-
-        A bad file is noted in `faults` and skipped: one wrong certificate of a state must not close a border.
-        A path that does not exist is a fault too.
-        """
+        """Load files and folders, recursively; a bad file or entry is noted in `faults` and skipped."""
         found = _TrustStoreBuilder()
-        for path in _files(places, found.faults):
-            try:
-                if path.stat().st_size > _MAX_FILE_BYTES:
-                    raise MalformedError("the file is larger than any such file")
-                content = path.read_bytes()
-            except (OSError, ChipError) as fault:
-                reason = fault.strerror if isinstance(fault, OSError) else str(fault)
-                found.faults.append(f"{path.name}: {reason}")
-            else:
-                found.take_file(path.name, content)
+        for file in read_files(places, found.faults):
+            found.take_file(file.name, file.content)
         return found.store()
 
     @classmethod
@@ -114,29 +96,11 @@ class _TrustStoreBuilder:
 
     def take_file(self, name: str, content: bytes) -> None:
         """Load a file; every part that cannot be used becomes a fault."""
-        blocks = list(_PEM.finditer(content))
-        if not blocks:
-            self._take_guarded(name, content)
-        for number, block in enumerate(blocks, start=1):
-            where = name if len(blocks) == 1 else f"{name}, entry {number} of {len(blocks)}"
-            if not _LABELS.fullmatch(block[1]):
-                self.faults.append(f"{where}: this is a {block[1].decode().lower()} and no certificate")
-                continue
+        for where, encoded in encoded_objects(name, content, self.faults):
             try:
-                decoded = base64.b64decode(block[2], validate=False)
-            except binascii.Error:
-                self.faults.append(f"{where}: the text between BEGIN and END is no base64")
-            else:
-                self._take_guarded(where, decoded)
-
-    def _take_guarded(self, name: str, content: bytes) -> None:
-        if kind := unusable_kind(content):
-            self.faults.append(f"{name}: {kind}")
-            return
-        try:
-            self.take(name, content)
-        except ChipError as fault:
-            self.faults.append(f"{_named(name, content)}: {fault}")
+                self.take(where, encoded)
+            except ChipError as fault:
+                self.faults.append(f"{with_subject(where, encoded)}: {fault}")
 
     def take(self, name: str, content: bytes) -> None:
         """Detect the type of a file by its structure."""
@@ -172,7 +136,7 @@ class _TrustStoreBuilder:
             try:
                 self.add(where, Certificate.parse(encoded))
             except ChipError as fault:
-                self.faults.append(f"{_named(where, encoded)}: {fault}")
+                self.faults.append(f"{with_subject(where, encoded)}: {fault}")
 
     def add(self, name: str, certificate: Certificate) -> None:
         if len(self.certificates) >= _MAX_CERTIFICATES:
@@ -200,16 +164,6 @@ class _TrustStoreBuilder:
             )
 
 
-_TIMES = frozenset({0x17, 0x18})
-_LABELS = re.compile(rb"(?:X509 )?CERTIFICATE|X509 CRL|CMS|PKCS7")
-
-
-def _named(where: str, encoded: bytes) -> str:
-    """Add the subject to the place of an entry, as far as it can be found."""
-    subject = subject_text(encoded)
-    return f"{where} ({subject})" if subject else where
-
-
 def _verified(signed: Certificate | RevocationList | SignedData, authority: Certificate) -> bool:
     try:
         return signed.signed_by(authority)
@@ -220,21 +174,3 @@ def _verified(signed: Certificate | RevocationList | SignedData, authority: Cert
 def _is_authority(certificate: Certificate) -> bool:
     """Distinguish a state's certificate from a signer's: by key usage, or for old ones by self-signature."""
     return certificate.may_sign_certificates or certificate.issuer == certificate.subject
-
-
-def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:
-    count = 0
-    for place in places:
-        if place.is_dir():
-            below = sorted(path for path in place.rglob("*") if path.is_file())
-        elif place.exists():
-            below = [place]
-        else:
-            faults.append(f"{place.name}: there is no such file or folder")
-            continue
-        for path in below:
-            count += 1
-            if count > _MAX_FILES:
-                faults.append(f"{place.name}: more than {_MAX_FILES} files, the rest is ignored")
-                return
-            yield path

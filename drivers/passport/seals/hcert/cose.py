@@ -3,6 +3,7 @@
 import base64
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ ALGORITHMS = {-7: "ES256", -35: "ES384", -36: "ES512", -37: "PS256", -38: "PS384
 """Signature algorithms by their number (RFC 9053, section 2; RFC 8230)."""
 _MAX_DEPTH = 16
 _MAX_VALUES = 4096
+_MAX_INTEGER_BITS = 64
 _TAGS = frozenset({18, 61})
 """Tags around a message: COSE_Sign1, CBOR Web Token."""
 _ALGORITHM, _KEY_ID = 1, 4
@@ -100,7 +102,11 @@ class _Converter:
         if self._count > _MAX_VALUES:
             raise MalformedSealError("a certificate has too many values")
         match value:
-            case None | bool() | str() | int():
+            case None | bool() | str():
+                return value
+            case int():
+                if value.bit_length() > _MAX_INTEGER_BITS:
+                    raise MalformedSealError("a certificate has a number that is too large")
                 return value
             case float():
                 if not math.isfinite(value):
@@ -113,7 +119,7 @@ class _Converter:
             case list() | tuple():
                 return [self.convert(item) for item in value]
             case Mapping():
-                return {str(name): self.convert(item) for name, item in value.items()}
+                return {str(self.convert(name)): self.convert(item) for name, item in value.items()}
             case cbor2.CBORTag():
                 return self.convert(value.value)
             case _:
@@ -127,11 +133,9 @@ def to_time(value: object) -> datetime | None:
             return None
         case float() if math.isnan(value):  # certificates without an end exist that are written so
             return None
-        case datetime():
-            return value.astimezone(UTC)
-        case int() | float() if not isinstance(value, bool):
-            try:
+        case datetime() | int() | float() if not isinstance(value, bool):
+            with suppress(ValueError, OverflowError, OSError):
+                if isinstance(value, datetime):
+                    return value.astimezone(UTC)
                 return datetime.fromtimestamp(value, UTC)
-            except (ValueError, OverflowError, OSError):
-                pass
     raise MalformedSealError("a certificate has a time that is none")

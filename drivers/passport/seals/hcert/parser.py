@@ -4,14 +4,15 @@ Sources: *Electronic Health Certificates* (European eHealth network) and WHO's *
 3 and 4; WHO's `ICVPMin` for the digital yellow card, whose field names have changed once: both are read.
 """
 
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from typing import Any
 
+from drivers.passport.seals.encoding import base45
+from drivers.passport.seals.encoding.compression import decompress
 from drivers.passport.seals.errors import MalformedSealError, UnsupportedSealError
-from drivers.passport.seals.hcert import base45
+from drivers.passport.seals.fields import FieldNames, count_of, objects_of, text_of, texts_of
 from drivers.passport.seals.hcert.model import HealthCertificate, HealthScheme
 from drivers.passport.seals.parts import ProofOfTest, Recovery, SealHolder, Vaccination
 
@@ -27,6 +28,48 @@ _SCHEMES = {
     -6: HealthScheme.ICVP,
 }
 _Object = dict[str, Any]
+
+_HOLDERS: dict[HealthScheme, FieldNames] = {
+    HealthScheme.EU_DCC: {"birth_date": "dob"},
+    # The second names are those of the second edition: nationality, kind and number of an identity document.
+    HealthScheme.ICVP: {
+        "name": "n",
+        "birth_date": "dob",
+        "sex": "s",
+        "document_type": ("ndt", "dt"),
+        "document_number": ("nid", "id"),
+        "nationality": ("ntl", "nt"),
+    },
+}
+_DOSE: FieldNames = {
+    "vaccine": "vp",
+    "product": "mp",
+    "disease": "tg",
+    "given_on": ("dt", "dv"),
+    "country": "co",
+    "centre": "is",
+    "lot": "bo",
+    "clinician": "cn",
+    "identifier": "ci",
+    "valid_from": "vls",
+    "valid_until": "vle",
+}
+_TEST: FieldNames = {
+    "facility": "tc",
+    "country": "co",
+    "sampled_at": "sc",
+    "test": "tt",
+    "method": ("nm", "ma"),
+    "result": "tr",
+}
+_RECOVERY: FieldNames = {
+    "disease": "tg",
+    "first_positive_on": "fr",
+    "country": "co",
+    "identifier": "ci",
+    "valid_from": "df",
+    "valid_until": "du",
+}
 
 
 def is_health_certificate(text: str) -> bool:
@@ -45,7 +88,8 @@ def parse(text: str) -> HealthCertificate:
         from drivers.passport.seals.hcert import cose
     except ImportError:
         raise UnsupportedSealError("health certificates need cbor2, which is not installed") from None
-    message = cose.parse_sign1(_decompress(base45.decode(text.removeprefix(PREFIX))))
+    content = decompress(base45.decode(text.removeprefix(PREFIX)), MAX_CONTENT_BYTES)
+    message = cose.parse_sign1(content)
     claims = cose.load(message.payload)
     if not isinstance(claims, Mapping) or not claims:
         raise MalformedSealError("a health certificate has no claims")
@@ -53,8 +97,8 @@ def parse(text: str) -> HealthCertificate:
     health = claims.get(_HEALTH, {None: claims})
     if not isinstance(health, Mapping) or not health:
         raise MalformedSealError("the claim of a health certificate is empty")
-    number, content = next(iter(health.items()))
-    converted = cose.to_json(content)
+    number, certificate = next(iter(health.items()))
+    converted = cose.to_json(certificate)
     body = converted if isinstance(converted, dict) else {"content": converted}
     scheme = _scheme(number, body)
     issuer = claims.get(_ISSUER)
@@ -62,7 +106,7 @@ def parse(text: str) -> HealthCertificate:
     starts = [not_before.date() if not_before else None, *_days(body, "vls", "df")]
     return HealthCertificate(
         scheme=scheme,
-        version=_text(body, "ver") or (_text(body, "v") if scheme is HealthScheme.ICVP else None),
+        version=text_of(body, "ver", *(("v",) if scheme is HealthScheme.ICVP else ())),
         issuer=issuer[:64] if isinstance(issuer, str) else None,
         issued_at=cose.to_time(claims.get(_ISSUED_AT)),
         expires_at=cose.to_time(claims.get(_EXPIRY)),
@@ -70,25 +114,14 @@ def parse(text: str) -> HealthCertificate:
         key_id=message.key_id.hex() if message.key_id is not None else None,
         holder=_holder(scheme, body),
         vaccinations=tuple(_vaccinations(scheme, body)),
-        tests=tuple(_tests(body)) if scheme is HealthScheme.EU_DCC else (),
-        recoveries=tuple(_recoveries(body)) if scheme is HealthScheme.EU_DCC else (),
+        tests=tuple(ProofOfTest(**texts_of(test, _TEST)) for test in _entries(scheme, body, "t")),
+        recoveries=tuple(Recovery(**texts_of(each, _RECOVERY)) for each in _entries(scheme, body, "r")),
         valid_from=max(filter(None, starts), default=None),
         valid_until=min(filter(None, _days(body, "vle", "du")), default=None),
         message=body,
         signed=message.signed,
         signature=message.signature,
     )
-
-
-def _decompress(data: bytes) -> bytes:
-    unpacker = zlib.decompressobj()
-    try:
-        content = unpacker.decompress(data, MAX_CONTENT_BYTES)
-    except zlib.error:
-        raise MalformedSealError("a health certificate cannot be decompressed") from None
-    if not unpacker.eof:
-        raise MalformedSealError("a health certificate is cut or too long")
-    return content
 
 
 def _scheme(number: object, body: _Object) -> HealthScheme:
@@ -100,71 +133,29 @@ def _scheme(number: object, body: _Object) -> HealthScheme:
 
 
 def _holder(scheme: HealthScheme, body: _Object) -> SealHolder | None:
+    if scheme not in _HOLDERS:
+        return None
+    holder = SealHolder(**texts_of(body, _HOLDERS[scheme]))
     if scheme is HealthScheme.EU_DCC:
-        name = body.get("nam")
-        parts = (_text(name, "fn") or _text(name, "fnt"), _text(name, "gn") or _text(name, "gnt"))
-        return SealHolder(name=", ".join(filter(None, parts)) or None, birth_date=_text(body, "dob"))
-    if scheme is HealthScheme.ICVP:
-        # Fields of the first edition first: nationality, number and kind of an identity document.
-        return SealHolder(
-            name=_text(body, "n"),
-            birth_date=_text(body, "dob"),
-            sex=_text(body, "s"),
-            document_type=_text(body, "ndt") or _text(body, "dt"),
-            document_number=_text(body, "nid") or _text(body, "id"),
-            nationality=_text(body, "ntl") or _text(body, "nt"),
-        )
-    return None
+        names = text_of(body.get("nam"), "fn", "fnt"), text_of(body.get("nam"), "gn", "gnt")
+        return holder.model_copy(update={"name": ", ".join(filter(None, names)) or None})
+    return holder
 
 
 def _vaccinations(scheme: HealthScheme, body: _Object) -> Iterator[Vaccination]:
-    if scheme not in {HealthScheme.EU_DCC, HealthScheme.ICVP}:
-        return
-    for dose in (*_objects(body.get("v")), *_objects(body.get("vx"))):
-        yield Vaccination(
-            vaccine=_text(dose, "vp"),
-            product=_text(dose, "mp"),
-            disease=_text(dose, "tg"),
-            given_on=_text(dose, "dt") or _text(dose, "dv"),
-            dose=_count(dose, "dn"),
-            doses=_count(dose, "sd"),
-            country=_text(dose, "co"),
-            centre=_text(dose, "is"),
-            lot=_text(dose, "bo"),
-            clinician=_text(dose, "cn"),
-            identifier=_text(dose, "ci"),
-            valid_from=_text(dose, "vls"),
-            valid_until=_text(dose, "vle"),
-        )
+    if scheme in _HOLDERS:
+        for dose in (*objects_of(body.get("v")), *objects_of(body.get("vx"))):
+            yield Vaccination(**texts_of(dose, _DOSE), dose=count_of(dose, "dn"), doses=count_of(dose, "sd"))
 
 
-def _tests(body: _Object) -> Iterator[ProofOfTest]:
-    for test in _objects(body.get("t")):
-        yield ProofOfTest(
-            facility=_text(test, "tc"),
-            country=_text(test, "co"),
-            sampled_at=_text(test, "sc"),
-            test=_text(test, "tt"),
-            method=_text(test, "nm") or _text(test, "ma"),
-            result=_text(test, "tr"),
-        )
-
-
-def _recoveries(body: _Object) -> Iterator[Recovery]:
-    for recovery in _objects(body.get("r")):
-        yield Recovery(
-            disease=_text(recovery, "tg"),
-            first_positive_on=_text(recovery, "fr"),
-            country=_text(recovery, "co"),
-            identifier=_text(recovery, "ci"),
-            valid_from=_text(recovery, "df"),
-            valid_until=_text(recovery, "du"),
-        )
+def _entries(scheme: HealthScheme, body: _Object, name: str) -> list[_Object]:
+    """Return the entries of a certificate of the European Union; none of any other scheme."""
+    return objects_of(body.get(name)) if scheme is HealthScheme.EU_DCC else []
 
 
 def _days(body: _Object, *names: str) -> list[date | None]:
     """Return the days of these names in every entry of the certificate."""
-    entries = [entry for key in ("v", "vx", "r") for entry in _objects(body.get(key))]
+    entries = [entry for key in ("v", "vx", "r") for entry in objects_of(body.get(key))]
     return [_day(entry.get(name)) for entry in entries for name in names]
 
 
@@ -172,18 +163,3 @@ def _day(value: object) -> date | None:
     with suppress(ValueError):
         return date.fromisoformat(value[:10]) if isinstance(value, str) else None
     return None
-
-
-def _objects(value: object) -> list[_Object]:
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, dict)]
-
-
-def _text(value: object, name: str) -> str | None:
-    found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None
-
-
-def _count(value: _Object, name: str) -> int | None:
-    found = value.get(name)
-    return found if type(found) is int and found >= 0 else None

@@ -5,39 +5,36 @@
     lists of WHO         a DID document: {"verificationMethod": [{"id": ..., "publicKeyJwk": {...}}]}
 
 A key identifier is the first eight bytes of the SHA-256 of a certificate (European eHealth network, section
-3.3.2), or what a list states. No list is signed in a way that all publishers share: the operator vouches for
-the file. What a list no longer has is revoked, so a list has an age.
+3.3.2), or what a list states. Publishers sign lists in different ways or not at all, so no signature of one
+is verified: the operator is responsible for the file. A key that a list no longer has is revoked, so a list
+has an age.
 """
 
 import base64
-import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from asn1crypto import x509
-
 from drivers.passport.emrtd.crypto import curves
 from drivers.passport.emrtd.crypto.public_keys import MAX_RSA_BITS, EcKey, PublicKey, RsaKey
 from drivers.passport.emrtd.errors import ChipError, MalformedError
-from drivers.passport.emrtd.pki.certificates import Certificate, parse_errors
-from drivers.passport.emrtd.pki.file_kinds import unusable_kind
+from drivers.passport.emrtd.pki.certificates import Certificate
+from drivers.passport.emrtd.pki.operator_files import encoded_objects, read_files, with_subject
 
 DEFAULT_MAX_AGE_DAYS = 30
-"""Days after which a list no longer vouches for its keys, unless the operator sets others."""
+"""Age of a list from which its keys count as undetermined, in days, unless the operator sets another."""
 _KEY_ID_BYTES = 8
-_MAX_FILE_BYTES = 32 * 1024 * 1024
 _MAX_KEYS = 20_000
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
 _COUNTRY = re.compile(r":trustlist:[^:#]*:([A-Z]{3})(?=[:#])")
 """State in an identifier of WHO's list: behind the trust domain, which may be three capitals too (`DCC`)."""
+_WRONG_TYPES = (ValueError, LookupError, TypeError, AttributeError)
+"""Errors of entries whose values have other types than those of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +44,6 @@ class TrustedKey:
     key_id: bytes
     key: PublicKey = field(repr=False)
     certificate: Certificate | None = None
-    usages: frozenset[str] = frozenset()
-    """Extended key usages of the certificate."""
     country: str | None = None
     listed_at: datetime | None = None
     """Date of the list that has it; None for a certificate in a file of its own."""
@@ -77,15 +72,8 @@ class HealthTrustLists:
         file.
         """
         builder = _Builder()
-        for path in _files(places, builder.faults):
-            try:
-                status = path.stat()
-                if status.st_size > _MAX_FILE_BYTES:
-                    raise MalformedError("the file is larger than any list")
-                builder.take(path.name, path.read_bytes(), datetime.fromtimestamp(status.st_mtime, UTC))
-            except (OSError, ChipError) as fault:
-                reason = fault.strerror if isinstance(fault, OSError) else str(fault)
-                builder.faults.append(f"{path.name}: {reason}")
+        for file in read_files(places, builder.faults):
+            builder.take(file.name, file.content, file.modified_at)
         return builder.lists(max_age_days)
 
     @classmethod
@@ -95,10 +83,7 @@ class HealthTrustLists:
         """Load from memory; `at` is the date of lists that have none."""
         builder = _Builder()
         for number, content in enumerate(contents, start=1):
-            try:
-                builder.take(f"entry {number}", content, at or datetime.now(UTC))
-            except ChipError as fault:
-                builder.faults.append(f"entry {number}: {fault}")
+            builder.take(f"entry {number}", content, at or datetime.now(UTC))
         return builder.lists(max_age_days)
 
     def find(self, key_id: str | None) -> tuple[TrustedKey, ...]:
@@ -117,34 +102,50 @@ class _Builder:
     def lists(self, max_age_days: float) -> HealthTrustLists:
         return HealthTrustLists(tuple(self.keys), tuple(self.faults), tuple(self.dates), max_age_days)
 
-    def take(self, name: str, content: bytes, modified: datetime) -> None:
-        """Load one file; raises ChipError when it is none of the known kinds."""
+    def take(self, name: str, content: bytes, modified_at: datetime) -> None:
+        """Load one file; every part that cannot be used becomes a fault."""
         whole = _json(content)
         if whole is None:
-            self._take_certificates(name, content)
+            for where, encoded in encoded_objects(name, content, self.faults):
+                self._take_certificate(where, encoded)
             return
-        made = _made_at(whole) or modified
         entries = _entries(whole)
         if not entries:
-            raise MalformedError("this JSON has neither certificates nor keys")
-        self.dates.append((name, made))
+            self.faults.append(f"{name}: this JSON has neither certificates nor keys")
+            return
+        made_at = _made_at(whole) or modified_at
+        self.dates.append((name, made_at))
         for number, entry in enumerate(entries, start=1):
+            where = f"{name}, entry {number} of {len(entries)}"
             try:
-                self._add(_from_entry(entry, made))
-            except (ChipError, binascii.Error, ValueError, KeyError, TypeError) as fault:
-                reason = str(fault) if isinstance(fault, ChipError) else "it has neither certificate nor key"
-                self.faults.append(f"{name}, entry {number} of {len(entries)}: {reason}")
+                self._take_entry(where, entry, made_at)
+            except _WRONG_TYPES:
+                self.faults.append(f"{where}: it has neither certificate nor key")
 
-    def _take_certificates(self, name: str, content: bytes) -> None:
-        blocks = [base64.b64decode(block[1], validate=False) for block in _PEM.finditer(content)]
-        if not blocks and (kind := unusable_kind(content)):
-            raise MalformedError(kind)
-        for number, encoded in enumerate(blocks or [content], start=1):
-            try:
-                self._add(_from_certificate(encoded, None))
-            except ChipError as fault:
-                where = f"{name}, entry {number} of {len(blocks)}" if len(blocks) > 1 else name
-                self.faults.append(f"{where}: {fault}")
+    def _take_entry(self, where: str, entry: dict[str, Any], made_at: datetime) -> None:
+        """Load an entry of a list; raises one of _WRONG_TYPES."""
+        if isinstance(raw := entry.get("rawData"), str):
+            self._take_certificate(where, base64.b64decode(raw), entry.get("kid"), made_at)
+            return
+        jwk = entry["publicKeyJwk"]
+        identifier = unquote(str(entry.get("id", "")))
+        key_id = str(jwk.get("kid") or identifier.rpartition("#")[2])
+        if chain := jwk.get("x5c"):
+            self._take_certificate(where, base64.b64decode(chain[0]), key_id, made_at)
+            return
+        found = _COUNTRY.search(identifier)
+        try:
+            self._add(TrustedKey(_base64(key_id), _jwk(jwk), None, found and found[1], made_at))
+        except ChipError as fault:
+            self.faults.append(f"{where}: {fault}")
+
+    def _take_certificate(
+        self, where: str, encoded: bytes, key_id: str | None = None, made_at: datetime | None = None
+    ) -> None:
+        try:
+            self._add(_from_certificate(encoded, made_at, key_id))
+        except ChipError as fault:
+            self.faults.append(f"{with_subject(where, encoded)}: {fault}")
 
     def _add(self, key: TrustedKey) -> None:
         if len(self.keys) >= _MAX_KEYS:
@@ -177,9 +178,9 @@ def _made_at(whole: Any) -> datetime | None:
         if isinstance(text, str):
             try:
                 moment = datetime.fromisoformat(text)
-            except ValueError:
+                return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            except (ValueError, OverflowError):
                 continue
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None
 
 
@@ -189,34 +190,17 @@ def _entries(whole: Any) -> list[dict[str, Any]]:
     return [entry for entry in whole if isinstance(entry, dict)] if isinstance(whole, list) else []
 
 
-def _from_entry(entry: dict[str, Any], made: datetime) -> TrustedKey:
-    """Read an entry of a list; raises ChipError, or an error of wrong types."""
-    if isinstance(raw := entry.get("rawData"), str):
-        return _from_certificate(base64.b64decode(raw), made, entry.get("kid"))
-    jwk = entry["publicKeyJwk"]
-    identifier = unquote(str(entry.get("id", "")))
-    key_id = str(jwk.get("kid") or identifier.rpartition("#")[2])
-    found = _COUNTRY.search(identifier)
-    if chain := jwk.get("x5c"):
-        return _from_certificate(base64.b64decode(chain[0]), made, key_id)
-    return TrustedKey(
-        key_id=_base64(key_id), key=_jwk(jwk), country=found[1] if found else None, listed_at=made
-    )
-
-
-def _from_certificate(encoded: bytes, made: datetime | None, key_id: str | None = None) -> TrustedKey:
+def _from_certificate(encoded: bytes, made_at: datetime | None, key_id: str | None) -> TrustedKey:
     certificate = Certificate.parse(encoded)
-    with parse_errors("a certificate"):
-        usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
-        usages = frozenset(item.dotted for item in usage) if usage is not None else frozenset()
+    if certificate.purposes is None:  # they may limit the key to one kind of health certificates
+        raise MalformedError("the extended key usage cannot be read")
     own = hashlib.sha256(encoded).digest()[:_KEY_ID_BYTES]
     return TrustedKey(
         key_id=_base64(key_id) if key_id else own,
         key=certificate.public_key(),
         certificate=certificate,
-        usages=usages,
         country=certificate.country,
-        listed_at=made,
+        listed_at=made_at,
     )
 
 
@@ -247,13 +231,3 @@ def _padded(text: str, size: int) -> bytes:
 def _base64(text: str) -> bytes:
     bare = text.rstrip("=").translate(str.maketrans("-_", "+/"))
     return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
-
-
-def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:
-    for place in places:
-        if place.is_dir():
-            yield from sorted(path for path in place.rglob("*") if path.is_file())
-        elif place.exists():
-            yield place
-        else:
-            faults.append(f"{place.name}: there is no such file or folder")

@@ -122,7 +122,8 @@ class _HealthVerifier:
         if own is not None and not own.is_valid_on(self.today):
             early = self.today < own.not_before.date()
             return SEAL.failed(identifier, "certificate_not_yet_valid" if early else "certificate_expired")
-        allowed = {_KINDS[usage] for usage in signer.usages if usage in _KINDS}
+        purposes = (own.purposes if own is not None else None) or ()
+        allowed = {_KINDS[purpose] for purpose in purposes if purpose in _KINDS}
         given = {kind for kind in ("tests", "vaccinations", "recoveries") if getattr(self.certificate, kind)}
         if allowed and self.certificate.scheme is HealthScheme.EU_DCC and not given <= allowed:
             return SEAL.failed(identifier, "not_for_this_kind")

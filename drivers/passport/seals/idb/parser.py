@@ -10,13 +10,14 @@ are signed, as they stand before compression.
 import base64
 import binascii
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 
 from drivers.passport import mrz as zones
-from drivers.passport.seals import c40
+from drivers.passport.seals.encoding import c40
+from drivers.passport.seals.encoding.compression import decompress
+from drivers.passport.seals.encoding.tlv import objects, take
 from drivers.passport.seals.errors import MalformedSealError, UnsupportedSealError
 from drivers.passport.seals.idb.messages import (
     GERMAN_DOCUMENTS,
@@ -30,7 +31,6 @@ from drivers.passport.seals.idb.messages import (
 )
 from drivers.passport.seals.idb.model import Idb, IdbMessage
 from drivers.passport.seals.parts import FeatureReading
-from drivers.passport.seals.tlv import objects, take
 
 IDENTIFIERS = ("RDB1", "NDB1")
 MAX_CONTENT_BYTES = 16 * 1024
@@ -65,7 +65,9 @@ def parse(text: str, today: date) -> Idb:
     if not 0 <= flag <= _SIGNED | _COMPRESSED:
         raise UnsupportedSealError("a barcode has an unknown flag")
     signed, compressed = bool(flag & _SIGNED), bool(flag & _COMPRESSED)
-    content = _decompress(_base32(text[5:])) if compressed else _base32(text[5:])
+    content = _base32(text[5:])
+    if compressed:
+        content = decompress(content, MAX_CONTENT_BYTES)
     header_bytes = _SIGNED_HEADER_BYTES if signed else _HEADER_BYTES
     header = take(content, 0, header_bytes)
     issuer = c40.decode(header[:2]).rstrip(" ")
@@ -108,17 +110,6 @@ def _base32(text: str) -> bytes:
         return base64.b32decode(bare + "=" * (-len(bare) % 8))
     except (binascii.Error, ValueError):
         raise MalformedSealError("a barcode is no base32") from None
-
-
-def _decompress(data: bytes) -> bytes:
-    unpacker = zlib.decompressobj()
-    try:
-        content = unpacker.decompress(data, MAX_CONTENT_BYTES)
-    except zlib.error:
-        raise MalformedSealError("a barcode cannot be decompressed") from None
-    if not unpacker.eof or unpacker.unused_data:
-        raise MalformedSealError("a barcode's compressed content is cut, too long, or followed by more")
-    return content
 
 
 def _parts(content: bytes, at: int) -> tuple[dict[int, bytes], int]:

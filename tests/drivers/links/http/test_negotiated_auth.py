@@ -85,6 +85,14 @@ async def test_wrong_password_is_sent_once(scheme: str) -> None:
         assert sum(bool(request.authorization) for request in server.request_count) == 1
 
 
+async def test_missing_credentials_are_named() -> None:
+    async with service({"/a": control("digest")}, username=None, password=None) as (link, _):
+        with pytest.raises(LinkError, match="requires a user name and a password") as refused:
+            await get(link, "/a")
+        assert not isinstance(refused.value, CredentialsRefusedError)
+        assert refused.value.how.startswith("Add `username`")
+
+
 async def test_basic_is_never_sent_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     # As for another machine: only the address decides.
     monkeypatch.setattr("drivers.links.http.client.is_loopback", lambda _: False)

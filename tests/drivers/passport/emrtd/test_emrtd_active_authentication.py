@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
-from emrtd_replay import drawn, replayed
+from support.chips.replay import drawn, replayed
 
 from drivers.passport.emrtd.crypto import ecdsa
 from drivers.passport.emrtd.crypto.ciphers import Suite

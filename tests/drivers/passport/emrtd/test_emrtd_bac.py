@@ -1,7 +1,7 @@
 """Basic Access Control and 3DES secure messaging as worked through in ICAO Doc 9303-11, appendix D."""
 
 import pytest
-from emrtd_replay import drawn, replayed
+from support.chips.replay import drawn, replayed
 
 from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite, pad
 from drivers.passport.emrtd.errors import AccessDeniedError, MalformedError, UnsupportedError

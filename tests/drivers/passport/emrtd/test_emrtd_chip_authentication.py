@@ -7,7 +7,7 @@ identifier, 3DES, and a chip that states a key and no protocol.
 from dataclasses import dataclass
 
 import pytest
-from emrtd_replay import replayed
+from support.chips.replay import replayed
 
 from drivers.passport.emrtd.crypto.ciphers import Suite
 from drivers.passport.emrtd.crypto.curves import CURVES

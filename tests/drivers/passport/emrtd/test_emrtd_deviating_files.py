@@ -6,23 +6,25 @@ identifier), the sample documents of the BSI of 2008 (negative RSA moduli), and 
 
 import base64
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from emrtd_pki import (
+from support.chips.certificates import (
     Issued,
     Key,
+    NegativeKey,
     bits,
     certificate,
     integer,
     master_list,
+    negative_info,
     oid,
     revocation_list,
     security_object,
     sequence,
+    with_malformed_validity,
 )
+from support.chips.files import COM, DG1, DG2, GROUPS, TODAY
 
 from drivers.passport.chip_result import ChipDeviation
 from drivers.passport.emrtd.crypto.public_keys import RsaKey, parse_public_key
@@ -35,12 +37,6 @@ from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.protocols import active_authentication
 from drivers.passport.emrtd.transport.files import ElementaryFile
 
-TODAY = date(2027, 3, 1)
-ZONE = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10"
-DG1 = encode(0x61, encode(0x5F1F, ZONE.encode()))
-DG2 = encode(0x75, b"a face")
-GROUPS = {1: DG1, 2: DG2}
-COM = encode(0x60, encode(0x5F01, b"0107") + encode(0x5C, b"\x61\x75"))
 CSCA_KEY, DSC_KEY = Key("secp384r1", "sha384"), Key("secp256r1")
 CSCA = certificate(CSCA_KEY)
 DSC = certificate(DSC_KEY, issuer=CSCA, common="DSC")
@@ -134,24 +130,6 @@ def test_malformed_signer_still_fails() -> None:
     assert inspected(sod, TrustStore.from_bytes(CSCA.der))[0]["chip.sod_signature"] == "sod_malformed"
 
 
-def negative(key: Key) -> bytes:
-    """Return the key's info with its modulus as a negative INTEGER: no zero byte in front of it."""
-    assert isinstance(key.private, rsa.RSAPrivateKey)
-    numbers = key.private.public_key().public_numbers()
-    modulus = encode(0x02, numbers.n.to_bytes(256, "big"))
-    return sequence(
-        sequence(oid("1.2.840.113549.1.1.1"), b"\x05\0"), bits(sequence(modulus, integer(numbers.e)))
-    )
-
-
-class NegativeKey(Key):
-    """An RSA key whose certificate has its modulus as a negative number."""
-
-    @property
-    def info(self) -> bytes:
-        return negative(self)
-
-
 def test_negative_modulus_of_signer_and_state() -> None:
     csca = certificate(NegativeKey("rsa"))
     signer = certificate(NegativeKey("rsa"), issuer=csca, common="DSC")
@@ -165,7 +143,7 @@ def test_negative_modulus_of_signer_and_state() -> None:
 
 def test_negative_modulus_in_dg15() -> None:
     key = Key("rsa")
-    dg15 = encode(0x6F, negative(key))
+    dg15 = encode(0x6F, negative_info(key))
 
     read, right = active_authentication.public_key(dg15), parse_public_key(key.info)
 
@@ -188,16 +166,15 @@ def test_other_moduli_are_still_refused(modulus: bytes) -> None:
 
 # Files of the operator.
 
+LITHUANIA = certificate(Key("secp256r1"), country="LT", common="Lithuania Country Signing CA")
+
 
 def pem(der: bytes) -> bytes:
     return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
 def test_bad_one_of_720_is_named(tmp_path: Path) -> None:
-    """Its validity is no time, so it is unusable, and its subject can still be read."""
-    other = certificate(Key("secp256r1"), country="LT", common="Lithuania Country Signing CA")
-    times = encode(0x17, other.der[other.der.index(b"\x17\x0d") + 2 :][:13])
-    broken = other.der.replace(times, encode(0x17, b"not a time!!!"))
+    broken = with_malformed_validity(LITHUANIA)
     (tmp_path / "all.pem").write_bytes(pem(CSCA.der) * 411 + pem(broken) + pem(CSCA.der) * 308)
 
     trust = TrustStore.load(tmp_path)
@@ -209,9 +186,7 @@ def test_bad_one_of_720_is_named(tmp_path: Path) -> None:
 
 
 def test_bad_one_of_master_list_is_named() -> None:
-    other = certificate(Key("secp256r1"), country="LT", common="Lithuania Country Signing CA")
-    times = encode(0x17, other.der[other.der.index(b"\x17\x0d") + 2 :][:13])
-    broken = other.der.replace(times, encode(0x17, b"not a time!!!"))
+    broken = with_malformed_validity(LITHUANIA)
 
     trust = TrustStore.from_bytes(master_list((CSCA.der, broken), DSC, CSCA))
 

@@ -4,10 +4,10 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from emrtd_pki import integer, oid, sequence
-from emrtd_replay import whole_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.chips.certificates import integer, oid, sequence
+from support.chips.replay import whole_file
 
 from drivers.passport.emrtd import face, lds
 from drivers.passport.emrtd.encoding import der, tlv

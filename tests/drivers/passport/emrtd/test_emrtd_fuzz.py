@@ -11,9 +11,9 @@ from datetime import date
 from random import Random
 
 import pytest
-from emrtd_pki import Key, certificate, master_list, revocation_list, security_object
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.chips.certificates import Key, certificate, master_list, revocation_list, security_object
 from test_emrtd_bac import EXTERNAL_AUTHENTICATE, GET_CHALLENGE, RANDOM, READ_COM, SELECT_APPLICATION
 from test_emrtd_chip_authentication import AES_128_ECDH, TDES_NOT_STATED
 from test_emrtd_files import block_39794, dg11, record_19794, wrapped

@@ -1,132 +1,31 @@
 """Chips that lose the field or fail at long reads, and readers that pass on short commands only."""
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
+from support.chips.sessions import OTHER, TRAVELLER, ChipSlot, issued, outcomes, unlike_good, zone
 
-from drivers.passport.chip_result import ChipProgress, ChipResult, ReadLimit
-from drivers.passport.emrtd import (
-    CardRemoved,
-    ChipSession,
-    NotTransacted,
-    ReaderFailedError,
-    RetriesExhaustedError,
-    TrustStore,
-)
+from drivers.passport.chip_result import ReadLimit
+from drivers.passport.emrtd import ReaderFailedError
 from drivers.passport.emrtd.transport.read_length import SAFE_CHUNK, SHORT_CHUNK, ReadLength
-from drivers.passport.mrz import Mrz, parse
-from simulators.mrz import Document, Format
-from simulators.passport.chip import (
-    Access,
-    ActiveAuthentication,
-    CardRemovedError,
-    Chip,
-    Cipher,
-    IssuingState,
-    Mapping,
-    PaceInfo,
-    Profile,
-)
+from simulators.passport.chip import Access, ActiveAuthentication, Cipher, Mapping, PaceInfo, Profile
 from simulators.passport.chip import faults as fault
-from simulators.travellers import TravellerGenerator
 
-NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
-UTOPIA = IssuingState.create(now=NOW)
-TRUST = TrustStore.from_bytes(UTOPIA.csca.der, UTOPIA.crl())
-TRAVELLER = TravellerGenerator(7).document(Format.TD3, issuer="UTO")
-OTHER = TravellerGenerator(8).document(Format.TD3, issuer="UTO")
 PACE = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), details=False)
 BAC = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.ECDSA, details=False)
 LONG = Profile(access=Access.BAC, details=False, extended_length=True, image_padding=3000)
-
-
-def zone(document: Document) -> Mrz:
-    mrz = parse(document.lines, NOW.date())
-    assert mrz is not None
-    return mrz
-
-
-def issued(profile: Profile, *faults: fault.ChipFault, document: Document = TRAVELLER) -> Chip:
-    return Chip.issue(document, UTOPIA, profile, faults)
-
-
-class Reader:
-    """A reader with documents on it, which answer in turn after each power-up."""
-
-    def __init__(self, *chips: Chip, passes_extended: bool = True, power_ups: int = 500) -> None:
-        self.chips = list(chips)
-        self.passes_extended = passes_extended
-        self.power_ups_left = power_ups
-        self.extended = 0
-        self.before_power_up: Callable[[], None] = lambda: None
-        self.before_command: Callable[[], None] = lambda: None
-
-    def transmit(self, command: bytes) -> bytes:
-        self.before_command()
-        if len(command) >= 7 and command[4] == 0:
-            self.extended += 1
-            if not self.passes_extended:
-                raise NotTransacted
-        try:
-            return self.chips[0].transmit(command)
-        except fault.FieldLostError:
-            raise NotTransacted from None
-        except CardRemovedError:
-            raise CardRemoved from None
-
-    def power_up(self) -> None:
-        self.power_ups_left -= 1
-        if self.power_ups_left < 0:
-            raise RetriesExhaustedError
-        self.before_power_up()
-        self.chips = self.chips[1:] + self.chips[:1]
-        if not self.chips[0].present:
-            raise CardRemoved
-        self.chips[0].reset()
-
-    def run(self, **options: Any) -> tuple[list[ChipProgress], ChipResult]:
-        session = ChipSession(
-            self.transmit,
-            **{
-                "today": NOW.date(),
-                "printed": zone(TRAVELLER),
-                "trust": TRUST,
-                "power_up": self.power_up,
-                **options,
-            },
-        )
-        *progress, result = session.run()
-        assert isinstance(result, ChipResult)
-        return [step for step in progress if isinstance(step, ChipProgress)], result
-
-    def read(self, **options: Any) -> ChipResult:
-        return self.run(**options)[1]
-
-
-def unlike_good(result: ChipResult) -> dict[str, tuple[str, str | None]]:
-    return {
-        check.id: (check.outcome.value, check.reason)
-        for check in result.checks
-        if (check.outcome, check.reason) not in {("successful", None), ("not_supported", "not_in_document")}
-    }
-
-
-def outcomes(result: ChipResult) -> set[tuple[str, str | None]]:
-    return {(check.outcome.value, check.reason) for check in result.checks}
 
 
 # A chip that loses the field
 
 
 def commands_of(profile: Profile) -> int:
-    return Reader(issued(profile)).read().commands
+    return ChipSlot(issued(profile)).read().commands
 
 
 def check_loss_at(profile: Profile, every: Iterable[int]) -> None:
     for at in every:
-        result = Reader(issued(profile, fault.FieldLoss(at=at))).read()
+        result = ChipSlot(issued(profile, fault.FieldLoss(at=at))).read()
         assert unlike_good(result) == {}, at
         assert result.attempts == 2
         assert result.data_groups_read == result.data_groups_listed
@@ -146,14 +45,14 @@ def test_loss_at_each_command_costs_one_attempt(profile: Profile) -> None:
 @pytest.mark.parametrize("at", [2, 9, 12, 30])
 def test_lost_reply_costs_one_attempt(at: int) -> None:
     for profile in (BAC, LONG):
-        result = Reader(issued(profile, fault.LostReply(at=at))).read()
+        result = ChipSlot(issued(profile, fault.LostReply(at=at))).read()
         assert unlike_good(result) == {}
         assert result.attempts == (2 if at < commands_of(profile) else 1)
 
 
 def test_loss_at_every_command_in_turn_is_read_whole() -> None:
     chip = issued(BAC, fault.RepeatedFieldLoss(first=1, step=1))
-    progress, result = Reader(chip).run()
+    progress, result = ChipSlot(chip).run()
     assert unlike_good(result) == {}
     assert result.attempts == chip.field_losses + 1 > 15
     assert [step.attempt for step in progress] == sorted(step.attempt for step in progress)
@@ -161,68 +60,68 @@ def test_loss_at_every_command_in_turn_is_read_whole() -> None:
 
 def test_chip_that_never_lasts_for_a_file_is_read() -> None:
     # Some thirty reads of the face, and ten in each session.
-    result = Reader(issued(BAC, fault.RepeatedFieldLoss(first=20, step=0))).read()
+    result = ChipSlot(issued(BAC, fault.RepeatedFieldLoss(first=20, step=0))).read()
     assert unlike_good(result) == {}
 
 
 def test_bytes_that_arrived_are_not_read_again() -> None:
-    whole = Reader(issued(BAC)).read()
-    result = Reader(issued(BAC, fault.FieldLoss(at=40))).read()
+    whole = ChipSlot(issued(BAC)).read()
+    result = ChipSlot(issued(BAC, fault.FieldLoss(at=40))).read()
     # The lost command, an opening, and the choice of the file again.
     assert result.commands <= whole.commands + 10
 
 
 def test_lost_for_good_keeps_what_was_read() -> None:
     lasting = issued(BAC, fault.RepeatedFieldLoss(first=30, step=0))
-    result = Reader(lasting, power_ups=0).read()
+    result = ChipSlot(lasting, power_ups=0).read()
     assert result.lines == TRAVELLER.lines
     assert result.attempts == 1
-    assert ("aborted", "field_lost") in outcomes(result)
-    assert "failed" not in {outcome for outcome, _ in outcomes(result)}
+    assert ("aborted", "field_lost") in outcomes(result).values()
+    assert "failed" not in {outcome for outcome, _ in outcomes(result).values()}
 
 
 def test_document_lifted_and_put_back_goes_on() -> None:
     chip = issued(BAC, fault.CardRemoval(at=30))
-    reader = Reader(chip)
+    reader = ChipSlot(chip)
     reader.before_power_up = chip.insert
     assert unlike_good(reader.read()) == {}
 
 
 def test_other_document_put_there_is_named() -> None:
-    reader = Reader(issued(BAC, fault.CardRemoval(at=30)))
+    reader = ChipSlot(issued(BAC, fault.CardRemoval(at=30)))
     reader.before_power_up = lambda: setattr(reader, "chips", [issued(BAC, document=OTHER)])
     result = reader.read()
     assert result.lines == TRAVELLER.lines
     assert unlike_good(result)["chip.data_group_hash.DG2"] == ("aborted", "document_changed")
-    assert "failed" not in {outcome for outcome, _ in outcomes(result)}
+    assert "failed" not in {outcome for outcome, _ in outcomes(result).values()}
 
 
 def test_files_of_chips_without_key_are_not_mixed() -> None:
     first = issued(Profile(access=Access.OPEN, details=False), fault.CardRemoval(at=14))
-    reader = Reader(first)
+    reader = ChipSlot(first)
     reader.before_power_up = lambda: setattr(
         reader, "chips", [issued(Profile(access=Access.OPEN, details=False), document=OTHER)]
     )
-    result = reader.read(printed=zone(OTHER))
+    result = reader.read(printed=zone(OTHER.lines))
     assert result.lines == OTHER.lines
     assert unlike_good(result) == {"chip.access": ("not_supported", "access_uncontrolled")}
 
 
 def test_document_below_another_is_found() -> None:
-    result = Reader(issued(BAC, document=OTHER), issued(BAC)).read()
+    result = ChipSlot(issued(BAC, document=OTHER), issued(BAC)).read()
     assert unlike_good(result) == {}
     assert result.attempts == 2
 
 
 def test_wrong_key_is_tried_twice_only() -> None:
-    reader = Reader(issued(BAC, fault.WrongKey()))
+    reader = ChipSlot(issued(BAC, fault.WrongKey()))
     result = reader.read()
     assert result.attempts == 2
     assert unlike_good(result)["chip.access"] == ("failed", "access_denied")
 
 
 def test_failed_reader_keeps_what_was_read() -> None:
-    reader = Reader(issued(BAC))
+    reader = ChipSlot(issued(BAC))
     calls = iter(range(30))
 
     def fail() -> None:
@@ -233,7 +132,7 @@ def test_failed_reader_keeps_what_was_read() -> None:
     result = reader.read()
     assert result.lines == TRAVELLER.lines
     assert result.attempts == 1
-    assert ("aborted", "reader_failed") in outcomes(result)
+    assert ("aborted", "reader_failed") in outcomes(result).values()
 
 
 # Lengths
@@ -243,7 +142,7 @@ def test_failed_reader_keeps_what_was_read() -> None:
 @pytest.mark.parametrize(("most", "left"), [(160, SAFE_CHUNK), (223, SHORT_CHUNK), (1000, SHORT_CHUNK)])
 def test_long_reads_that_fail_become_shorter(effect: str, most: int, left: int) -> None:
     chip = issued(LONG, fault.LimitedReads.model_validate({"most": most, "effect": effect}))
-    result = Reader(chip).read()
+    result = ChipSlot(chip).read()
     assert unlike_good(result) == {}
     assert (result.read_bytes, result.read_limit) == (left, ReadLimit.ERRORS)
     assert result.attempts <= 3
@@ -251,7 +150,7 @@ def test_long_reads_that_fail_become_shorter(effect: str, most: int, left: int) 
 
 
 def test_reader_of_short_commands_reads_in_one_session() -> None:
-    reader = Reader(issued(LONG), passes_extended=False)
+    reader = ChipSlot(issued(LONG), passes_extended=False)
     result = reader.read()
     assert unlike_good(result) == {}
     assert (result.attempts, reader.extended) == (1, 1)
@@ -259,7 +158,7 @@ def test_reader_of_short_commands_reads_in_one_session() -> None:
 
 
 def test_reader_that_states_short_gets_no_long_command() -> None:
-    reader = Reader(issued(LONG), passes_extended=False)
+    reader = ChipSlot(issued(LONG), passes_extended=False)
     result = reader.read(extended_length=False)
     assert unlike_good(result) == {}
     assert (reader.extended, result.read_limit) == (0, ReadLimit.READER)
@@ -267,7 +166,7 @@ def test_reader_that_states_short_gets_no_long_command() -> None:
 
 def test_loss_at_first_long_command_is_not_blamed_on_reader() -> None:
     # Two files without access, the application, BAC, and the choice of EF.COM come before.
-    reader = Reader(issued(LONG, fault.FieldLoss(at=8)))
+    reader = ChipSlot(issued(LONG, fault.FieldLoss(at=8)))
     result = reader.read()
     assert unlike_good(result) == {}
     assert (reader.extended > 0, result.attempts) == (True, 2)
@@ -283,7 +182,7 @@ def test_long_signature_needs_a_reader_for_it(stated: bool) -> None:
         extended_length=True,
         details=False,
     )
-    reader = Reader(issued(profile), passes_extended=False)
+    reader = ChipSlot(issued(profile), passes_extended=False)
     assert unlike_good(reader.read(extended_length=not stated)) == {
         "chip.active_authentication": ("undetermined", "reader_short_only")
     }
@@ -293,7 +192,7 @@ def test_long_signature_needs_a_reader_for_it(stated: bool) -> None:
 def test_long_key_agreement_needs_a_reader_for_it(stated: bool) -> None:
     info = PaceInfo(Mapping.GENERIC, Cipher.AES_128, 2)  # a group of 2,048 bits
     profile = Profile(access=Access.PACE, pace=(info,), extended_length=True, details=False)
-    result = Reader(issued(profile), passes_extended=False).read(extended_length=not stated)
+    result = ChipSlot(issued(profile), passes_extended=False).read(extended_length=not stated)
     found = unlike_good(result)
     assert found.pop("chip.access") == ("undetermined", "reader_short_only")
     assert set(found.values()) == {("aborted", "reader_short_only")}

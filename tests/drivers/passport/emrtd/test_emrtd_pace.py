@@ -1,7 +1,7 @@
 """PACE, byte for byte, as worked through in ICAO Doc 9303-11, appendices G, H and I."""
 
 import pytest
-from emrtd_replay import drawn, replayed
+from support.chips.replay import drawn, replayed
 
 from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite
 from drivers.passport.emrtd.crypto.key_agreement import (

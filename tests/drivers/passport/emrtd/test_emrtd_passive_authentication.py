@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from emrtd_pki import (
+from support.chips.certificates import (
     Issued,
     Key,
     certificate,
@@ -16,6 +16,7 @@ from emrtd_pki import (
     sequence,
     signed_data,
 )
+from support.chips.files import COM, DG1, DG2, GROUPS, TODAY
 
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError, MalformedError, UnsupportedError
@@ -25,13 +26,6 @@ from drivers.passport.emrtd.pki.country_codes import alpha3_codes
 from drivers.passport.emrtd.pki.security_object import SecurityObject
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.transport.files import ElementaryFile
-
-TODAY = date(2027, 3, 1)
-ZONE = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10"
-DG1 = encode(0x61, encode(0x5F1F, ZONE.encode()))
-DG2 = encode(0x75, b"a face")
-GROUPS = {1: DG1, 2: DG2}
-COM = encode(0x60, encode(0x5F01, b"0107") + encode(0x5C, b"\x61\x75"))
 
 CSCA = certificate(Key("secp384r1", "sha384"))
 DSC = certificate(Key("secp256r1"), issuer=CSCA, common="DSC")

@@ -1,9 +1,9 @@
 """Secure messaging with AES against a recorded session, and every kind of wrong answer."""
 
 import pytest
-from emrtd_replay import replayed, whole_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.chips.replay import replayed, whole_file
 
 from drivers.passport.emrtd.crypto.ciphers import Suite, pad, unpad
 from drivers.passport.emrtd.encoding import tlv

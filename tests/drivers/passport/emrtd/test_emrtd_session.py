@@ -1,17 +1,27 @@
 """Whole sessions against a chip with an independent implementation of the standard."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
+from support.chips.sessions import (
+    NOW,
+    TODAY,
+    TRAVELLER,
+    TRUST,
+    UTOPIA,
+    ChipSlot,
+    issued,
+    outcomes,
+    unlike_good,
+    zone,
+)
 
 from drivers.observation import Outcome
 from drivers.passport.check_results import ACTIVE_AUTHENTICATION, CHIP, CHIP_ACCESS, CHIP_AUTHENTICATION
 from drivers.passport.emrtd import (
     AccessMethod,
-    CardRemoved,
     ChipProgress,
     ChipResult,
     ChipSession,
@@ -30,11 +40,10 @@ from drivers.passport.emrtd.protocols.security_infos import PaceInfo as PaceWay
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import Mrz, parse
 from drivers.passport.read_result import overall_outcome
-from simulators.mrz import Document, Format
+from simulators.mrz import Format
 from simulators.passport.chip import (
     Access,
     ActiveAuthentication,
-    CardRemovedError,
     Chip,
     Cipher,
     IssuingState,
@@ -46,12 +55,7 @@ from simulators.passport.chip import faults as fault
 from simulators.passport.chip.crypto.domain_parameters import BY_NAME
 from simulators.travellers import TravellerGenerator
 
-NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
-TODAY = NOW.date()
-UTOPIA = IssuingState.create(now=NOW)
-TRAVELLER = TravellerGenerator(7).document(Format.TD3, issuer="UTO")
 PRINTED = TRAVELLER.lines
-TRUST = TrustStore.from_bytes(UTOPIA.csca.der, UTOPIA.crl())
 GM = PaceInfo(Mapping.GENERIC, Cipher.AES_128, BY_NAME["brainpoolP256r1"])
 
 COMPLETE = [
@@ -73,50 +77,9 @@ COMPLETE = [
 ]
 
 
-def linked(chip: Chip):
-    """Convert a removed chip into the link's error."""
-
-    def transmit(command: bytes) -> bytes:
-        try:
-            return chip.transmit(command)
-        except CardRemovedError:
-            raise CardRemoved from None
-
-    return transmit
-
-
-def zone(lines: Iterable[str]) -> Mrz:
-    mrz = parse(tuple(lines), TODAY)
-    assert mrz is not None
-    return mrz
-
-
-def issued(profile: Profile | None = None, faults: Iterable[fault.ChipFault] = (), **more: object) -> Chip:
-    document: Document = more.pop("document", TRAVELLER)
-    issuer: IssuingState = more.pop("issuer", UTOPIA)
-    return Chip.issue(document, issuer, profile or Profile(access=Access.BAC), faults, **more)
-
-
 def read(chip: Chip, **options: object) -> ChipResult:
-    *progress, result = ChipSession(
-        linked(chip), **{"today": TODAY, "printed": zone(PRINTED), "trust": TRUST, **options}
-    ).run()
-    assert all(isinstance(step, ChipProgress) for step in progress)
-    assert isinstance(result, ChipResult)
-    return result
-
-
-def outcomes(result: ChipResult) -> dict[str, tuple[str, str | None]]:
-    assert len({check.id for check in result.checks}) == len(result.checks)
-    return {check.id: (check.outcome.value, check.reason) for check in result.checks}
-
-
-def unlike_good(result: ChipResult) -> dict[str, tuple[str, str | None]]:
-    return {
-        name: how
-        for name, how in outcomes(result).items()
-        if how not in {("successful", None), ("not_supported", "not_in_document")}
-    }
+    """Read a chip in one session: one that is lost is not opened again."""
+    return ChipSlot(chip).read(power_up=None, **options)
 
 
 def test_genuine_document_passes_all_checks() -> None:
@@ -139,7 +102,7 @@ def test_genuine_document_passes_all_checks() -> None:
 
 
 def test_progress_of_each_file() -> None:
-    steps = list(ChipSession(linked(issued()), today=TODAY, printed=zone(PRINTED)).run())[:-1]
+    steps = list(ChipSession(issued().transmit, today=TODAY, printed=zone(PRINTED)).run())[:-1]
     assert steps[0] == ChipProgress(stage=ChipStage.ACCESS, access=AccessMethod.BAC)
     files = [step.file for step in steps if step.bytes_read == 4]
     assert files == ["COM", "SOD", "DG1", "DG2", "DG11", "DG12"]
@@ -198,7 +161,7 @@ def test_chip_without_access_control_is_read() -> None:
 
 @pytest.mark.parametrize("access", [Access.BAC, Access.PACE])
 def test_chip_of_another_document_stays_closed(access: Access) -> None:
-    result = outcomes(read(issued(Profile(access=access), [fault.WrongKey()])))
+    result = outcomes(read(issued(Profile(access=access), fault.WrongKey())))
     assert result.pop("chip.access") == ("failed", "access_denied")
     assert set(result.values()) == {("aborted", "no_access")}
 
@@ -278,7 +241,7 @@ def test_chip_proves_authenticity(profile: Profile, check: str) -> None:
     assert unlike_good(genuine) == {}
     assert outcomes(genuine)[identifier] == ("successful", None)
 
-    copy = read(issued(profile, [fault.ClonedChip()]))
+    copy = read(issued(profile, fault.ClonedChip()))
     assert set(unlike_good(copy)) == {identifier}
     assert outcomes(copy)[identifier][0] == "failed"
 
@@ -316,7 +279,7 @@ def test_chip_authentication_is_preferred() -> None:
 def test_defect_fails_its_own_checks_only(
     corrupted: fault.ChipFault, expected: dict[str, tuple[str, str]]
 ) -> None:
-    result = read(issued(None, [corrupted]))
+    result = read(issued(None, corrupted))
     found = unlike_good(result)
     if isinstance(corrupted, fault.AlteredGroup) and corrupted.group == 1:
         # The altered zone no longer equals the printed one either.
@@ -336,7 +299,7 @@ def test_document_and_signer_of_other_states() -> None:
 
 def test_revoked_signer() -> None:
     state = IssuingState.create(now=NOW)
-    chip = issued(None, [fault.RevokedSigner()], issuer=state)
+    chip = issued(None, fault.RevokedSigner(), issuer=state)
     trust = TrustStore.from_bytes(state.csca.der, state.crl())
     assert unlike_good(read(chip, trust=trust)) == {"chip.dsc_revocation": ("failed", "revoked")}
 
@@ -589,12 +552,12 @@ def test_trivial_power_is_refused() -> None:
 
 def test_cut_challenge_is_aborted() -> None:
     # Before it, EF.CardAccess and EF.ATR/INFO are read and the application is selected.
-    chip = issued(Profile(access=Access.BAC), [fault.CutReply(at=5, size=1)])
+    chip = issued(Profile(access=Access.BAC), fault.CutReply(at=5, size=1))
     assert set(outcomes(read(chip)).values()) == {("aborted", "chip_error")}
 
 
 def test_chip_refuses_all_access() -> None:
-    chip = issued(Profile(access=Access.BAC), [fault.WrongStatus(at=4, status=0x6F00)])
+    chip = issued(Profile(access=Access.BAC), fault.WrongStatus(at=4, status=0x6F00))
     found = outcomes(read(chip))
     assert found.pop("chip.access") == ("failed", "access_failed")
     assert set(found.values()) == {("aborted", "no_access")}

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from emrtd_pki import Key, certificate, master_list, revocation_list, signed_data
+from support.chips.certificates import Key, certificate, master_list, revocation_list, signed_data
 
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import MalformedError
@@ -57,16 +57,16 @@ def test_bad_file_is_noted_and_skipped(tmp_path: Path) -> None:
     ]
 
 
-def test_single_files_and_large_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "a.cer"
     place.write_bytes(CSCA.der)
     assert len(TrustStore.load(place).authorities) == 1
-    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MAX_FILE_BYTES", 10)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.operator_files.MAX_FILE_BYTES", 10)
     assert TrustStore.load(place).faults == ("a.cer: the file is larger than any such file",)
 
 
-def test_more_files_than_anybody_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MAX_FILES", 1)
+def test_too_many_files_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.passport.emrtd.pki.operator_files._MAX_FILES", 1)
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(CSCA.der)
     assert "more than 1 files" in TrustStore.load(tmp_path).faults[0]

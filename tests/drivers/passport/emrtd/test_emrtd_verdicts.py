@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from emrtd_pki import Issued, Key, certificate, revocation_list, security_object
+from support.chips.certificates import Issued, Key, certificate, revocation_list, security_object
+from support.chips.files import COM, DG1, DG2, LINES, TODAY
 
 from drivers.observation import CheckGroup, Outcome, Weight
 from drivers.passport import check_results
@@ -22,15 +23,11 @@ from drivers.passport.emrtd.protocols.security_infos import PaceInfo
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import Mrz, parse
 
-TODAY = date(2027, 3, 1)
-LINES = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10")
 CARD = ("I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F1204159UTO<<<<<<<<<<<6", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<")
-DG1 = encode(0x61, encode(0x5F1F, "".join(LINES).encode()))
-DG2, DG15 = encode(0x75, b"a face"), encode(0x6F, b"a key")
+DG15 = encode(0x6F, b"a key")
 # DG14: chip authentication with ECDH and AES-128; PACE with generic mapping and AES-128 over curve 13.
 CHIP_AUTHENTICATION = bytes.fromhex("300F060A04007F00070202030202020101")
 PACE = bytes.fromhex("3012060A04007F0007020204020202010202010D")
-COM = encode(0x60, encode(0x5F01, b"0107") + encode(0x5C, b"\x61\x75"))
 CSCA = certificate(Key("secp256r1"))
 DSC = certificate(Key("secp256r1"), issuer=CSCA, common="DSC")
 SOD = security_object({1: DG1, 2: DG2}, DSC, CSCA)

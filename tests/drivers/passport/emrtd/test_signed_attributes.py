@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from emrtd_pki import Key, certificate, oid, security_object, sequence, set_of
+from support.chips.certificates import Key, certificate, oid, security_object, sequence, set_of
 
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import MalformedError

@@ -15,9 +15,9 @@ from drivers.passport.seals import (
     SealProfile,
     UnsupportedSealError,
     Vds,
-    c40,
     vds,
 )
+from drivers.passport.seals.encoding import c40
 from simulators.passport.seals import c40 as simulated_c40
 
 TODAY = date(2027, 3, 1)

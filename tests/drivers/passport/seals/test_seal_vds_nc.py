@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 from seal_samples import nc
 
-from drivers.passport.seals import MalformedSealError, canonical, vds_nc
+from drivers.passport.seals import MalformedSealError, vds_nc
+from drivers.passport.seals.encoding import canonical
 
 TEST = nc("proof_of_test").decode()
 

@@ -150,6 +150,24 @@ def explicit_curve(dotted: str) -> bytes:
     )
 
 
+def negative_info(key: Key) -> bytes:
+    """Return the key's info with its modulus as a negative INTEGER: no zero byte in front of it."""
+    assert isinstance(key.private, rsa.RSAPrivateKey)
+    numbers = key.private.public_key().public_numbers()
+    modulus = encode(0x02, numbers.n.to_bytes(256, "big"))
+    return sequence(
+        sequence(oid("1.2.840.113549.1.1.1"), b"\x05\0"), bits(sequence(modulus, integer(numbers.e)))
+    )
+
+
+class NegativeKey(Key):
+    """An RSA key whose certificate has its modulus as a negative number."""
+
+    @property
+    def info(self) -> bytes:
+        return negative_info(self)
+
+
 @dataclass(frozen=True)
 class Issued:
     """A certificate with its key."""
@@ -298,3 +316,9 @@ def security_object(
 def master_list(certificates: tuple[bytes, ...], signer: Issued, csca: Issued) -> bytes:
     content = sequence(integer(0), encode(0x31, b"".join(certificates)))
     return signed_data(MASTER_LIST, content, signer, certificates=(signer, csca), issuer_name=csca.name)
+
+
+def with_malformed_validity(certificate: Issued) -> bytes:
+    """Return a certificate whose first time is none: it is unusable, and its subject can still be read."""
+    begin = certificate.der.index(b"\x17\x0d") + 2
+    return certificate.der[:begin] + b"not a time!!!" + certificate.der[begin + 13 :]
