@@ -89,7 +89,7 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
 
 def _anonymous_header(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
     """Build a header of fields that are known to hold no personal data."""
-    origin = recording.provenance.partition(" ")[0]
+    origin = re.split("[ ,]", recording.provenance)[0]
     asked = recording.commands
     if asked is not None:
         command = driver.commands.get(asked[0])
