@@ -28,6 +28,7 @@ from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import write_or_fail
 from gateway.cli._lib.terminal import console, errors, exit_with
 from gateway.common.version import VERSION
+from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 
 MIB = 1024 * 1024
@@ -74,32 +75,41 @@ def record(
     tape = Recorder(limit * MIB)
     try:
         path = device_path(position, f"/trace?ticket={ticket['ticket']}")
-        lost = _record_items(tape, stream(state_dir(config), path, within_s=seconds))
+        lost = record_items(tape, stream(state_dir(config), path, within_s=seconds))
     except (ApiUnavailable, ApiError) as error:
         exit_with_error(error)
     if seen["state"].get("provenance") is None:  # The device connected during the recording, or not at all.
         with suppress(ApiUnavailable, ApiError):
             seen = ask(state_dir(config), device_path(position))
-    provenance = seen["state"].get("provenance") or "live"
-    recording = Recording(
-        driver=device.driver,
-        settings=device.settings.public_values(),
-        provenance=f"{provenance}, {lost} lost" if lost else provenance,
-        people="synthetic" if provenance == "simulated" else "real",
-        entries=[*tape.entries],
-        wire=wire_type(device.settings),
-        identity={name: value for name, value in (seen["identity"] or {}).items() if value is not None},
-        gateway=VERSION,
-        begins="midway",
-    )
+    lost += tape.dropped_entries
+    recording = build_recording(device, seen, [*tape.entries], lost)
     write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
         errors.print(f"{lost} items could not be recorded: the recording has gaps", markup=False)
 
 
-def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
-    """Record items of a trace until they end or Ctrl-C ends them; returns how many were lost."""
+def build_recording(
+    device: DeviceSettings, view: dict[str, Any], entries: list[Entry], lost: int
+) -> Recording:
+    """Return the recording of entries from a device with this view, of which so many were lost."""
+    state = view["actual_state"] or view["state"]
+    provenance = state.get("provenance") or "live"
+    return Recording(
+        driver=device.driver,
+        settings=device.settings.public_values(),
+        provenance=f"{provenance}, {lost} lost" if lost else provenance,
+        people="synthetic" if provenance == "simulated" else "real",
+        entries=entries,
+        wire=wire_type(device.settings),
+        identity={name: value for name, value in (view["identity"] or {}).items() if value is not None},
+        gateway=VERSION,
+        begins="midway",
+    )
+
+
+def record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
+    """Record items of a trace until they end or Ctrl-C ends them; returns how many the gateway dropped."""
     lost = 0
     try:
         for item in items:
@@ -108,7 +118,7 @@ def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
                 tape.append(entry)
     except KeyboardInterrupt:
         pass
-    return lost + tape.dropped_entries
+    return lost
 
 
 def to_recording_entry(item: dict[str, Any]) -> Entry | None:
