@@ -25,7 +25,9 @@ from drivers.registry import load_driver
 
 ATTEMPTS = 8
 """Number of attempts: a pseudonym may by chance contain the text that it replaces."""
-PLACEHOLDER = "/"
+PLACEHOLDER = "/dev/null"
+_NO_PORT = ("extra_forbidden", ("board", "port"))
+"""Fault of a board without a port, such as a GPIO chip: its type and place."""
 _ORIGINS = ("live", "simulated", "replayed")
 
 
@@ -78,7 +80,8 @@ def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] =
 
 def _settings(recording: Recording, model: type[Settings]) -> Settings:
     """Return the settings of a recording, with an endpoint that does not exist; raises CannotAnonymize."""
-    given = recording.settings
+    given = dict(recording.settings)
+    given.pop("discovery", None)  # an address that is searched
     if (place := endpoint_key(model)) is not None:
         nowhere = "http://localhost" if place == "url" else "/dev/null"
         given = with_endpoint(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
@@ -88,10 +91,13 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
         except ValidationError as error:
             faults = error.errors(include_input=False)
         missing = [fault["loc"] for fault in faults if fault["type"] == "missing"]
-        if len(missing) < len(faults):
-            wrong = ", ".join(".".join(map(str, fault["loc"])) for fault in faults)
+        portless = [fault for fault in faults if (fault["type"], fault["loc"]) == _NO_PORT]
+        if len(missing) + len(portless) < len(faults):
+            wrong = ", ".join(".".join(map(str, fault["loc"])) or fault["msg"] for fault in faults)
             raise CannotAnonymize(f"its settings do not fit the driver {recording.driver}: {wrong}")
         given = copy.deepcopy(given)
+        if portless:
+            del given["board"]["port"]
         for loc in missing:
             _insert_placeholder(given, loc, recording.driver)
 

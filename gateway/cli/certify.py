@@ -105,7 +105,7 @@ def certify(
         exit_with(str(stop), os.EX_UNAVAILABLE)
     plan = Plan(stages=frozenset(only) if only else None, series=reads)
     try:
-        report, stopped = _run(certified, technician, plan, folder, tried, earlier, settings)
+        report, stopped = _run(certified, technician, plan, folder, tried, earlier, settings, view)
     except OSError as error:
         exit_with(f"{error.filename or folder}: {error.strerror}", os.EX_CANTCREAT)
     _show(report, folder, as_json=as_json)
@@ -190,6 +190,7 @@ def _run(
     tried: TriedDevice,
     earlier: Report | None,
     settings: DeviceSettings | None,
+    view: dict[str, Any],
 ) -> tuple[Report, Exception | None]:
     """Run in maintenance, and write report and recording; returns also the reason of an early end."""
     began_at = earlier.began_at if earlier is not None else datetime.now(UTC)
@@ -216,7 +217,7 @@ def _run(
         stopped = error
     except KeyboardInterrupt:
         stopped = Stopped(STOPPED)
-    facts = _with_recording(facts, folder, recording, certified, settings)
+    facts = _with_recording(facts, folder, recording, settings, view)
     if recording.is_discarded:
         tried = tried.model_copy(update={"can_anonymize": False})
     return write(facts), stopped
@@ -239,17 +240,14 @@ def _with_recording(
     facts: Facts,
     folder: Path,
     recording: WireRecording,
-    certified: CertifiedDevice,
     settings: DeviceSettings | None,
+    view: dict[str, Any],
 ) -> Facts:
     """Write the anonymized recording of this run under a name of its own; raises OSError."""
     if settings is None:
         note = "Only root may read the post's file, which it needs: sudo borderpost certify."
         return facts.model_copy(update={"recording_note": note})
-    try:
-        anonymized = recording.anonymized(settings, certified.view())
-    except (ApiUnavailable, ApiError) as error:
-        return facts.model_copy(update={"recording_note": f"It was discarded: {error}"})
+    anonymized = recording.anonymized(settings, view)
     if anonymized is None:
         return facts.model_copy(update={"recording_note": recording.note})
     number = len(facts.recordings) + 1
