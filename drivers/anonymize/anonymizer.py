@@ -5,6 +5,7 @@ of a driver without one is refused. Afterwards the whole recording is searched f
 """
 
 import base64
+import copy
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,9 @@ from drivers.registry import load_driver
 
 ATTEMPTS = 8
 """Number of attempts: a pseudonym may by chance contain the text that it replaces."""
+PLACEHOLDER = "/dev/null"
+_NO_PORT = ("extra_forbidden", ("board", "port"))
+"""Fault of a board without a port, such as a GPIO chip: its type and place."""
 _ORIGINS = ("live", "simulated", "replayed")
 
 
@@ -76,20 +80,45 @@ def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] =
 
 def _settings(recording: Recording, model: type[Settings]) -> Settings:
     """Return the settings of a recording, with an endpoint that does not exist; raises CannotAnonymize."""
-    given = recording.settings
+    given = dict(recording.settings)
+    given.pop("discovery", None)  # an address that is searched
     if (place := endpoint_key(model)) is not None:
         nowhere = "http://localhost" if place == "url" else "/dev/null"
         given = with_endpoint(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        wrong = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-        raise CannotAnonymize(f"its settings do not fit the driver {recording.driver}: {wrong}") from None
+    while True:
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            faults = error.errors(include_input=False)
+        missing = [fault["loc"] for fault in faults if fault["type"] == "missing"]
+        portless = [fault for fault in faults if (fault["type"], fault["loc"]) == _NO_PORT]
+        if len(missing) + len(portless) < len(faults):
+            wrong = ", ".join(".".join(map(str, fault["loc"])) or fault["msg"] for fault in faults)
+            raise CannotAnonymize(f"its settings do not fit the driver {recording.driver}: {wrong}")
+        given = copy.deepcopy(given)
+        if portless:
+            del given["board"]["port"]
+        for loc in missing:
+            _insert_placeholder(given, loc, recording.driver)
+
+
+def _insert_placeholder(given: dict[str, Any], loc: tuple[int | str, ...], driver: str) -> None:
+    """Insert a text for a required setting that recordings leave out, such as a path or a user.
+
+    No closed list has it: a missing framing stays an error.
+    """
+    *tables, name = loc
+    inner: Any = given
+    for key in tables:
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    if not isinstance(inner, dict):
+        raise CannotAnonymize(f"its settings do not fit the driver {driver}: {'.'.join(map(str, loc))}")
+    inner[name] = PLACEHOLDER
 
 
 def _anonymous_header(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
     """Build a header of fields that are known to hold no personal data."""
-    origin = recording.provenance.partition(" ")[0]
+    origin = re.split("[ ,]", recording.provenance)[0]
     asked = recording.commands
     if asked is not None:
         command = driver.commands.get(asked[0])

@@ -27,6 +27,8 @@ COMMANDS = {
     "maintenance": "Begin or end maintenance of a device. Its events are suppressed meanwhile and "
     "reach no officer.",
     "accept": "Accept the device that awaits acceptance at a position. To go back, accept the old one again.",
+    "certify": "Try a device with a technician, in half an hour: specimens, unplugging, power cut, load, "
+    "100 reads.",
     "barrier": "Safety case, commissioning, proof and power-on tests of a barrier.",
     "counters": "Show reads, failures, disconnects and hours online of each serial number.",
     "audit": "Show and verify the audit of commands, claims and technicians' operations.",

@@ -10,7 +10,7 @@ import typer
 
 from drivers.links.link import Direction
 from drivers.links.recording.recorder import LIMIT_BYTES, Recorder
-from drivers.links.recording.recording import Chunk, Entry, Recording, Wire
+from drivers.links.recording.recording import Begins, Chunk, Entry, Recording, Wire
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.links.settings import Settings
 from drivers.registry import load_driver
@@ -29,6 +29,7 @@ from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import write_or_fail
 from gateway.cli._lib.terminal import console, errors, exit_with
 from gateway.common.version import VERSION
+from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 
 MIB = 1024 * 1024
@@ -103,19 +104,8 @@ def record(
         after = ask(folder, device_path(position))
         # Without a device at the end, the one of the beginning was recorded.
         seen = after if after["state"].get("provenance") is not None else seen
-    # Unknown if it never connected, or was not connected yet and the gateway has ended.
-    provenance = seen["state"].get("provenance") or "unknown"
-    recording = Recording(
-        driver=device.driver,
-        settings=device.settings.public_values(),
-        provenance=f"{provenance}, {lost} lost" if lost else provenance,
-        people="synthetic" if provenance == "simulated" else "real",
-        entries=[*tape.entries],
-        wire=wire_type(device.settings),
-        identity={name: value for name, value in (seen["identity"] or {}).items() if value is not None},
-        gateway=VERSION,
-        begins="at open" if reopen and not tape.dropped_entries else "midway",
-    )
+    begins: Begins = "at open" if reopen and not tape.dropped_entries else "midway"
+    recording = build_recording(device, seen, [*tape.entries], lost, begins)
     write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
@@ -132,6 +122,26 @@ def until_failure(
         yield from items
     except (ApiUnavailable, ApiError) as error:
         problems.append(error)
+
+
+def build_recording(
+    device: DeviceSettings, view: dict[str, Any], entries: list[Entry], lost: int, begins: Begins = "midway"
+) -> Recording:
+    """Return the recording of entries from a device with this view, of which so many were lost."""
+    state = view["actual_state"] or view["state"]
+    # Unknown if it never connected, or was not connected yet and the gateway has ended.
+    provenance = state.get("provenance") or "unknown"
+    return Recording(
+        driver=device.driver,
+        settings=device.settings.public_values(),
+        provenance=f"{provenance}, {lost} lost" if lost else provenance,
+        people="synthetic" if provenance == "simulated" else "real",
+        entries=entries,
+        wire=wire_type(device.settings),
+        identity={name: value for name, value in (view["identity"] or {}).items() if value is not None},
+        gateway=VERSION,
+        begins=begins,
+    )
 
 
 def record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:

@@ -104,3 +104,15 @@ def test_usb_scanner_images_are_blanked() -> None:
     ]
     with pytest.raises(CannotAnonymize, match="chunks"):
         anonymize(replace(recording, entries=[Chunk(0, "in", b"abc")]))
+
+
+def test_origin_of_recording_with_gaps_is_kept() -> None:
+    original = Recording.from_text((ROOT / "fingerprint/zfm.rec").read_text())
+    assert anonymize(replace(original, provenance="live, 3 lost")).provenance == "live"
+
+
+def test_missing_framing_is_refused() -> None:
+    """Only a text that may be any is replaced: frames of another framing would hide a name."""
+    recording = Recording("mrz-serial", {"gap_s": 0.5}, "live")
+    with pytest.raises(CannotAnonymize, match="framing"):
+        anonymize(recording)

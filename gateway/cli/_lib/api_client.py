@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -58,13 +58,16 @@ class ApiError(Exception):
         self.how = how
 
 
-class _OnSocket(http.client.HTTPConnection):
+class ApiConnection(http.client.HTTPConnection):
+    """Connection to the socket in a folder, for one request."""
+
     def __init__(self, folder: Path, within_s: float = ANSWER_S) -> None:
         super().__init__("localhost", timeout=within_s)
         self.folder = folder
         self.socket = socket.socket(socket.AF_UNIX)
 
     def connect(self) -> None:
+        """Connect, by way of the folder."""
         self.sock = self.socket
         self.sock.settimeout(self.timeout)
         # The path of a socket has at most 107 bytes, and that of the folder may be longer.
@@ -73,6 +76,11 @@ class _OnSocket(http.client.HTTPConnection):
             self.sock.connect(f"/proc/self/fd/{folder}/{SOCKET}")
         finally:
             os.close(folder)
+
+    def interrupt(self) -> None:
+        """End a stream that another thread reads."""
+        with suppress(OSError):  # it is not connected yet, or no longer
+            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def state_dir(config: Path) -> Path:
@@ -98,7 +106,7 @@ def ask(
 
     `within_s`: longest silence of the gateway, in seconds.
     """
-    with _answer(_OnSocket(folder, within_s), path, method, body) as answer:
+    with _answer(ApiConnection(folder, within_s), path, method, body) as answer:
         content = answer.read()
     return printable_json(json.loads(content)) if content else None
 
@@ -108,15 +116,16 @@ def stream(
     path: str,
     within_s: float | None = None,
     *,
+    connection: ApiConnection | None = None,
     on_open: Callable[[], object] = lambda: None,
 ) -> Iterator[Any]:
     """Yield the items of a stream until it ends or `within_s` is over; raises ApiUnavailable, ApiError.
 
-    `on_open` is called once the gateway has accepted the request, so that the stream contains all that
-    follows.
+    `connection`: one to that folder, whose `interrupt` ends the stream from another thread. `on_open` is
+    called once the gateway has accepted the request, so that the stream contains all that follows.
     """
     end = None if within_s is None else time.monotonic() + within_s
-    connection = _OnSocket(folder)
+    connection = connection or ApiConnection(folder)
     with _answer(connection, path, "GET", None) as answer:
         on_open()
         kind = ""
@@ -174,7 +183,7 @@ def load_view(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]
 
 @contextmanager
 def _answer(
-    connection: _OnSocket, path: str, method: str, body: object
+    connection: ApiConnection, path: str, method: str, body: object
 ) -> Iterator[http.client.HTTPResponse]:
     headers = {"Content-Type": "application/json"} if body is not None else {}
     try:

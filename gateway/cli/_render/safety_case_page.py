@@ -9,17 +9,11 @@ from drivers.barrier.board import BoardSettings
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.safety.case import Answer, SafetyCase, WireFault, board_name, build_case, name_of
 from drivers.links.factory import LinkFactory
+from gateway.cli._render.page import bullets, signatures, table, to_page
 
 ROW, BOARD_X, MACHINE_X = 26, 190, 560
 """Height of a row of the drawing, right edge of the board, left edge of the machine, in pixels."""
-STYLE = """
-body{font:14px/1.4 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#000;background:#fff}
-table{border-collapse:collapse;width:100%;margin:.5em 0 1.5em}
-th,td{border:1px solid #888;padding:.25em .5em;text-align:left;vertical-align:top}
-svg text{font:13px sans-serif}
-.signature td{height:3em;min-width:10em}
-@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
-"""
+STYLE = "svg text{font:13px sans-serif}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class CasePage:
         """Return the case as a page that loads nothing."""
         case, settings = self.case, self.settings
         made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-        wires = _table(
+        wires = table(
             ("Input", "Signal", "Contact", "Cut wire reads as", "Commands with it cut", "Short noticed"),
             [
                 (
@@ -89,7 +83,7 @@ class CasePage:
                 for fault in case.wires
             ],
         )
-        relays = _table(
+        relays = table(
             ("Relay", "Contact", "If it stays closed", "Commands then"),
             [
                 (str(fault.relay), name_of(settings, fault.key), fault.text, _sum_up(fault.answers))
@@ -97,7 +91,7 @@ class CasePage:
             ],
         )
         heading = f"Safety case of {self.position}"
-        identity = _table(
+        identity = table(
             ("Post", "Position", "Driver", "Board", "Configuration", "Printed"),
             [(f"{self.site} / {self.gateway}", self.position, self.driver, self._boards(),
               settings.fingerprint(), made)],
@@ -111,21 +105,13 @@ class CasePage:
             f"<h2>Wiring</h2>{self._drawing()}",
             f"<h2>A cut wire</h2>{wires}",
             f"<h2>A relay that stays closed</h2>{relays}<p>{escape(self._noticed())}</p>",
-            _list("Dead gateway", case.dead_gateway),
-            _list("Dead board or network", case.dead_board),
-            _list("Left to the machine's own controller", case.rests_on_machine),
-            _list("Confirmed at the machine", [f"\N{BALLOT BOX} {item}" for item in case.to_confirm]),
-            "<h2>Signatures</h2>",
-            _table(
-                ("Name", "Function", "Date", "Signature"),
-                [("", function, "", "") for function in ("Installer", "Safety officer")],
-                "signature",
-            ),
+            bullets("Dead gateway", case.dead_gateway),
+            bullets("Dead board or network", case.dead_board),
+            bullets("Left to the machine's own controller", case.rests_on_machine),
+            bullets("Confirmed at the machine", [f"\N{BALLOT BOX} {item}" for item in case.to_confirm]),
+            signatures("Installer", "Safety officer"),
         ]
-        return (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(heading)}</title>'
-            f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-        )
+        return to_page(heading, "".join(parts), STYLE)
 
     def _drawing(self) -> str:
         settings = self.settings
@@ -182,16 +168,6 @@ def _sum_up(answers: Sequence[Answer]) -> str:
         f"{each.command}: permitted." if each.refusal is None else f"{each.command}: refused ({each.refusal})"
         for each in answers
     )
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
-    return f'<table class="{kind}"><tr>{head}</tr>{body}</table>'
-
-
-def _list(title: str, items: Sequence[str]) -> str:
-    return f"<h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
 
 
 def _board_with_address(board: BoardSettings) -> str:

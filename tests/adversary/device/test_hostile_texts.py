@@ -86,7 +86,7 @@ def test_api_answers_are_harmless(text: str, monkeypatch: pytest.MonkeyPatch) ->
         yield io.BytesIO(json.dumps([{"identity": {"serial_number": text}, text: 1}]).encode())
 
     monkeypatch.setattr(api_client, "_answer", answered)
-    monkeypatch.setattr(api_client, "_OnSocket", lambda folder, within_s: folder)
+    monkeypatch.setattr(api_client, "ApiConnection", lambda folder, within_s: folder)
     assert_harmless(json.dumps(api_client.ask(api_client.Path(), "devices"), ensure_ascii=False), lines=0)
 
 

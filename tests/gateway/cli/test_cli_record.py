@@ -13,14 +13,16 @@ from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
+from drivers.anonymize.anonymizer import anonymize
 from drivers.links.recording.recorder import Recorder
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.links.recording.usb_trace import Transfer, TransferType
+from drivers.registry import load_driver
 from gateway.cli import app
 from gateway.cli._lib.api_client import ApiError, ApiUnavailable
-from gateway.cli.record import record_items, to_recording_entry, until_failure, wire_type
+from gateway.cli.record import build_recording, record_items, to_recording_entry, until_failure, wire_type
 from gateway.client import Workstation
-from gateway.config import load
+from gateway.config import DeviceSettings, load
 from simulators.links.serial_line import SerialLine
 from simulators.passport.accessis import ocr_frame
 from simulators.specimens import ERIKSSON_LINES
@@ -222,3 +224,22 @@ def test_trace_items_become_entries() -> None:
     )
     with pytest.raises(ValueError, match="no bytes"):
         to_recording_entry(item | {"hex": None})
+
+
+def test_recorded_settings_suit_anonymizer() -> None:
+    """A recording names no path or user, which some drivers require."""
+    devices = load(EXAMPLE).devices.values()
+    suited = [device for device in devices if load_driver(device.driver).anonymizer and is_in_clear(device)]
+    assert len({device.driver for device in suited}) > 5
+    for device in suited:
+        view = {"state": {}, "actual_state": None, "identity": None}
+        recording = build_recording(device, view, [], 0)
+        done = anonymize(recording)
+        recording.settings.pop("discovery", None)  # replaced by an address
+        assert done.settings == recording.settings, device.driver
+
+
+def is_in_clear(device: DeviceSettings) -> bool:
+    """Chips and OSDP's secure channel are encrypted: no anonymizer takes them."""
+    settings = device.settings
+    return getattr(settings, "chip", None) is None and getattr(settings, "security", "clear") == "clear"

@@ -1,0 +1,1 @@
+"""Parts of `borderpost certify`: facts, criteria, the technician, the device, the run, and the report."""
