@@ -40,7 +40,7 @@ class ReachingTest:
 
     @cached_property
     def reached(self) -> Reached:
-        """Everything that it reaches."""
+        """Names that it reaches."""
         return self.tree.reach(self.path, self.name)
 
     def concerns(self, source: DriverSource) -> bool:
@@ -60,7 +60,7 @@ class ReachingTest:
 
 
 class Repository:
-    """What the repository shows of all drivers. Each part is read when a rule uses it."""
+    """Evidence of the repository on all drivers. Each part is read when a rule uses it."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ NAMED_DRIVER = re.compile(r'driver = "([\w-]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Everything that one test, or one target of the fuzzer, reaches."""
+    """Names that one test, or one target of the fuzzer, reaches."""
 
     symbols: frozenset[str]
     """Definitions and modules of the packages, such as `drivers.passport.mrz_serial.MrzSerial`."""
@@ -96,7 +96,7 @@ Place = tuple[Path, str]
 
 @dataclass(slots=True)
 class _Uses:
-    """What one definition names itself."""
+    """Names in one definition itself."""
 
     places: set[Place] = field(default_factory=set)
     symbols: set[str] = field(default_factory=set)

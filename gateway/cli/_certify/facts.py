@@ -75,7 +75,7 @@ class BusyAttempts(Attempts):
 
 
 class Facts(CertificationModel):
-    """Everything that was tried with a device; a missing fact was not tried."""
+    """Facts of all trials of a device; a missing fact was not tried."""
 
     identities: tuple[Identity, ...] = Field((), description="Identities that it reported, each once.")
     self_test: tuple[SelfTestStep, ...] | None = Field(None, description="Steps of its self-test.")

@@ -176,7 +176,7 @@ def assert_anonymous(folder: Path) -> None:
 @pytest.mark.thorough
 @pytest.mark.long(120)
 async def test_whole_certification_of_reader(post: SimulatedPost) -> None:
-    """Everything passes at a sound device, nothing reaches an officer, and maintenance is over afterwards."""
+    """All criteria pass at a sound device, nothing reaches an officer, and maintenance is over afterwards."""
     seen: list[object] = []
     async with post.gateway.workstation(READER) as workstation:
         await asyncio.wait_for(workstation.connected_event.wait(), PATIENCE_S)

@@ -33,7 +33,7 @@ from simulators.passport.serial_mrz import SerialMrzSettings
 from simulators.postfile import load_post
 from simulators.specimens import ERIKSSON
 
-SAMPLES = Path(__file__).parents[1] / "drivers/passport/seals/samples"
+SAMPLES = Path(__file__).parents[2] / "drivers/passport/seals/samples"
 PUBLISHED: dict[str, str] = json.loads((SAMPLES / "idb.json").read_text())
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 UTOPIA = IssuingState.create(now=NOW)
