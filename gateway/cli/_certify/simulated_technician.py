@@ -1,11 +1,13 @@
 """Technician at a simulated device: tasks are performed by the control socket of a simulated post."""
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gateway.cli._certify.criteria import FORMATS
 from gateway.cli._certify.technician import Action, Stopped, Task
 
 OFF_S, SERVICE_OFF_S = 2.0, 15.0
@@ -48,6 +50,7 @@ class SimulatedTechnician:
         self._kind = listed[position]
         self._plugged_s = 0.0
         """Time at which it is plugged in again, by the monotonic clock."""
+        self._formats = itertools.cycle(FORMATS)
         self._retries = 0
 
     def say(self, text: str) -> None:
@@ -96,12 +99,15 @@ class SimulatedTechnician:
         del question
         return least
 
-    def _specimen(self, name: str = "td3") -> dict[str, Any]:
-        """Return ICAO's specimen of a format, as a person has one of each."""
+    def _specimen(self, name: str = "") -> dict[str, Any]:
+        """Return ICAO's specimen of a format, or of another one each time.
+
+        A reader with a slot takes the same document for one that still lies there.
+        """
         from simulators.mrz import Format
         from simulators.specimens import ERIKSSON
 
-        fields = asdict(ERIKSSON[Format((name or "td3").upper())])
+        fields = asdict(ERIKSSON[Format((name or next(self._formats)).upper())])
         return {"format": fields.pop("format"), "fields": fields}
 
     def _insert(self, arguments: dict[str, Any]) -> None:
