@@ -38,9 +38,15 @@ async def service() -> AsyncIterator[int]:
 
 
 async def as_worker(
-    work: Callable[[], Coroutine[Any, Any, str]], *hosts: NetworkHost, search: MulticastGroup | None = None
+    work: Callable[[], Coroutine[Any, Any, str]],
+    *hosts: NetworkHost,
+    search: MulticastGroup | None = None,
+    until_violation: bool = False,
 ) -> tuple[str, list[Exception]]:
-    """Run work in a thread with the event loop of a worker; return its result, and its violations."""
+    """Run work in a thread with the event loop of a worker; return its result, and its violations.
+
+    `until_violation`: then wait for one, which the doorman may read after the work has ended.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     violations: list[Exception] = []
     doorman = Doorman(hosts, ours, violations.append, search)
@@ -53,9 +59,14 @@ async def as_worker(
                 return type(error).__name__
 
     try:
-        return await asyncio.to_thread(run), violations
+        result = await asyncio.to_thread(run)
+        if until_violation:
+            async with asyncio.timeout(PATIENCE_S):
+                while not violations:
+                    await asyncio.sleep(0.01)
     finally:
         doorman.close()
+    return result, violations
 
 
 async def get(url: str) -> str:
@@ -104,7 +115,8 @@ async def test_name_is_resolved_by_daemon() -> None:
 )
 async def test_other_host_is_violation(url: str, allowed: NetworkHost) -> None:
     async with service() as port:
-        _, violations = await as_worker(lambda: get(url.format(port=port)), allowed)
+        work = lambda: get(url.format(port=port))  # noqa: E731
+        _, violations = await as_worker(work, allowed, until_violation=True)
     assert [str(each) for each in violations] == [
         "a request for a connection to a host that is not its device's"
     ]
@@ -242,7 +254,7 @@ async def test_search_needs_a_right() -> None:
         with await open_search():
             return "open"
 
-    _, violations = await as_worker(work, NetworkHost("127.0.0.1", None))
+    _, violations = await as_worker(work, NetworkHost("127.0.0.1", None), until_violation=True)
     assert [str(each) for each in violations] == ["a request for a search that is not its device's"]
 
 
@@ -257,7 +269,7 @@ async def test_flood_of_queries_is_violation(query: bytes, count: int) -> None:
                     search.send(query)
             return "sent"
 
-        _, violations = await as_worker(work, search=GROUP)
+        _, violations = await as_worker(work, search=GROUP, until_violation=True)
     assert [str(each) for each in violations] == ["too many or too long queries for a search"]
     assert len(heard) <= 20
 
@@ -269,5 +281,5 @@ async def test_many_searches_are_violation() -> None:
                 kept.enter_context(await open_search())
         return "open"
 
-    _, violations = await as_worker(work, search=GROUP)
+    _, violations = await as_worker(work, search=GROUP, until_violation=True)
     assert [str(each) for each in violations] == ["too many requests for searches at once"]
