@@ -30,7 +30,7 @@ COMMANDS = {
     "certify": "Try a device with a technician, in half an hour: specimens, unplugging, power cut, load, "
     "100 reads.",
     "barrier": "Safety case, commissioning, proof and power-on tests of a barrier.",
-    "counters": "Show reads, failures, disconnects and hours online of each serial number.",
+    "counters": "Show reads, failures, disconnects, chips and hours online of each serial number.",
     "audit": "Show and verify the audit of commands, claims and technicians' operations.",
     "console": "Users who may log in to the console over the network.",
     "doctor": "Check broker, certificates, clock, disk, machine and devices. Works without a "

@@ -12,7 +12,8 @@ from drivers.registry import UnknownDriverError, load_driver
 from gateway.cli._certify.criteria import OverallVerdict, Verdict
 from gateway.cli._certify.device import PRESENT, CertifiedDevice
 from gateway.cli._certify.facts import Facts, Moment
-from gateway.cli._certify.report import PAGE_FILE, REPORT_FILE, Report, TriedDevice
+from gateway.cli._certify.report import Report, TriedDevice
+from gateway.cli._certify.report_files import PAGE_FILE, REPORT_FILE, write_report
 from gateway.cli._certify.run import Certification, Plan
 from gateway.cli._certify.simulated_technician import SimulatedTechnician
 from gateway.cli._certify.technician import STOPPED, Stopped, Technician, TerminalTechnician
@@ -201,7 +202,7 @@ def _run(
         nonlocal facts
         facts = present
         report = Report.of(tried, facts, began_at, datetime.now(UTC))
-        report.write(folder)
+        write_report(report, folder)
         return report
 
     recording = WireRecording(certified.state_dir, certified.position)

@@ -1,8 +1,7 @@
-"""Report of a certification: its model, its files in a folder, and the row for the list of tried devices."""
+"""Report of a certification, and its row for the list of tried devices."""
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, Field
@@ -11,9 +10,7 @@ from drivers.compatibility_row import CompatibilityVerdict
 from drivers.driver import Family, Identity
 from gateway.cli._certify.criteria import Criterion, OverallVerdict, Verdict, judge, sum_up
 from gateway.cli._certify.facts import CertificationModel, Facts
-from gateway.common.atomic_file import write_whole
 
-REPORT_FILE, PAGE_FILE, ROW_FILE = "report.json", "report.html", "compatibility-row.toml"
 NAME_LENGTH, NOTES_LENGTH = 80, 500
 """Most characters of a name and of the notes in the row."""
 
@@ -94,11 +91,3 @@ class Report(CertificationModel):
             f"{name} = {value if isinstance(value, date) else json.dumps(value, ensure_ascii=False)}\n"
             for name, value in self.row().items()
         )
-
-    def write(self, folder: Path) -> None:
-        """Write all files of the report; each is whole at any moment. Raises OSError."""
-        from gateway.cli._certify.report_page import report_page
-
-        write_whole(folder / REPORT_FILE, f"{self.model_dump_json(indent=2)}\n".encode(), 0o644)
-        write_whole(folder / PAGE_FILE, report_page(self).encode(), 0o644)
-        write_whole(folder / ROW_FILE, self.row_toml().encode(), 0o644)

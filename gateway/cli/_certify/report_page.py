@@ -4,9 +4,10 @@ from datetime import datetime
 from html import escape
 
 from gateway.cli._certify.criteria import MOMENTS, Criterion, OverallVerdict, Verdict
-from gateway.cli._certify.report import ROW_FILE, Report
+from gateway.cli._certify.report import Report
 from gateway.cli._render.page import bullets, signatures, table, to_page
 
+ROW_FILE = "compatibility-row.toml"
 STYLE = """
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .verdict{border:2px solid;padding:.6em 1em;margin:1em 0}
