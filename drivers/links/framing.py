@@ -33,6 +33,8 @@ NOISE = "noise"
 """Bytes outside any frame."""
 OTHER_CONTENT = "other"
 """A valid frame with content that this driver does not read."""
+LOOK_S = 0.01
+"""Time of a look for waiting bytes, in seconds: links read them before they wait."""
 
 
 class Framing(Protocol):
@@ -67,11 +69,21 @@ async def frames(link: ChunkSource, framing: Framing, gap_s: float) -> AsyncGene
             async with asyncio.timeout(gap_s if framing.has_pending else None):
                 chunk = await link.read()
         except TimeoutError:
-            found = framing.on_silence()
+            # A process that was stalled finds the time over and bytes waiting: they were no silence.
+            found = framing.feed(late) if (late := await _waiting(link)) else framing.on_silence()
         else:
             found = framing.feed(chunk)
         for frame in found:
             yield frame
+
+
+async def _waiting(link: ChunkSource) -> bytes:
+    """Return bytes that have already come; empty without any."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await link.read()
+    except TimeoutError:
+        return b""
 
 
 class Delimited(ABC):
