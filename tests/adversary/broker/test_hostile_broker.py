@@ -32,6 +32,7 @@ class HostileBroker:
         self.connects: list[bytes] = []
         """Every CONNECT packet, without its fixed header."""
         self.port = 0
+        self._is_closing = False
 
     async def __aenter__(self) -> "HostileBroker":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -41,11 +42,15 @@ class HostileBroker:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._is_closing = True
         for writer in self._writers:
             writer.transport.abort()
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_closing:  # accepted just before: its client would keep it
+            writer.transport.abort()
+            return
         self._writers.add(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readexactly(2)

@@ -167,6 +167,7 @@ class ScriptedBroker:
         """The connection that was made last."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._is_closing = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -176,6 +177,7 @@ class ScriptedBroker:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self._is_closing = True
         self.hang_up()
         await self._server.wait_closed()
         await asyncio.sleep(0)
@@ -191,6 +193,9 @@ class ScriptedBroker:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_closing:  # accepted just before: its client would keep it, and the server wait for ever
+            writer.close()
+            return
         self._writer = writer
         self._writers.add(writer)
         self._open.clear()
