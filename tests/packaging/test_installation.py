@@ -242,3 +242,23 @@ def test_purge_removes_rules_of_post() -> None:
     purge = (SYSTEMD / "deb/gateway/postrm").read_text().partition("purge)")[2]
     for file in (POST_RULES_FILE, LATE_RULES_FILE):
         assert str(file) in purge
+
+
+MODULES = {
+    "ttyUSB": "usbserial",
+    "ttyACM": "cdc_acm",
+    "input": "evdev",
+    "hidraw": "hid",
+    "video4linux": "videodev",
+}
+"""Modules that register kinds of device nodes, in Debian's kernel."""
+BUILT_IN = {"usb_device", "ttyS", "gpiochip", "rtc"}
+
+
+def test_modules_of_devices_are_loaded() -> None:
+    """DeviceAllow= leaves a kind out that the kernel does not have when the service starts."""
+    unit = (SYSTEMD / "borderpost.service").read_text()
+    loaded = (SYSTEMD / "borderpost.modules-load").read_text().splitlines()
+    kinds = set(re.findall(r"^DeviceAllow=char-(\w+)", unit, re.MULTILINE))
+    assert kinds <= MODULES.keys() | BUILT_IN
+    assert {MODULES[kind] for kind in kinds - BUILT_IN} <= set(loaded)
