@@ -45,25 +45,31 @@ async def as_worker(
 ) -> tuple[str, list[Exception]]:
     """Run work in a thread with the event loop of a worker; return its result, and its violations.
 
-    `until_violation`: then wait for one, which the doorman may read after the work has ended.
+    `until_violation`: the worker ends only after one, which the doorman may read after the work.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     violations: list[Exception] = []
     doorman = Doorman(hosts, ours, violations.append, search)
 
+    async def work_and_wait() -> str:
+        """Do the work; the channel closes with the loop, and requests behind the close are never read."""
+        try:
+            return await asyncio.wait_for(work(), PATIENCE_S)
+        finally:
+            if until_violation:
+                async with asyncio.timeout(PATIENCE_S):
+                    while not violations:
+                        await asyncio.sleep(0.01)
+
     def run() -> str:
         with asyncio.Runner(loop_factory=lambda: DoormanEventLoop(theirs)) as runner:
             try:
-                return runner.run(asyncio.wait_for(work(), PATIENCE_S))
+                return runner.run(work_and_wait())
             except (OSError, httpx.HTTPError) as error:
                 return type(error).__name__
 
     try:
         result = await asyncio.to_thread(run)
-        if until_violation:
-            async with asyncio.timeout(PATIENCE_S):
-                while not violations:
-                    await asyncio.sleep(0.01)
     finally:
         doorman.close()
     return result, violations
