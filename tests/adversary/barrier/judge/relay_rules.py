@@ -173,7 +173,8 @@ def _one_door(case: Case) -> None:
             if not _is_over(case, grant, action.at_s):
                 text = f"{action.door} is opened while the grant of {other} stands"
                 case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
-        grants[action.door] = action
+        if not action.refused or action.closed_s:
+            grants[action.door] = action
     first, second = (_truly(case, name) for name in case.doors)
     for from_s, to_s in _both(first, second, case.end_s):
         if to_s - from_s > 0.05 and not _emergency(case, from_s) and not _outside(case, from_s):

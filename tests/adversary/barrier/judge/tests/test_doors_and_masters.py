@@ -72,6 +72,21 @@ def test_stop_ends_a_grant(stop: str, is_closed: bool, broken: bool) -> None:
     assert (GRANT in story.rules(18.0)) is broken
 
 
+@pytest.mark.parametrize(("acts", "broken"), [(False, False), (True, True)])
+def test_refused_opening_is_no_grant(acts: bool, broken: bool) -> None:
+    """Unless the board has closed the contact nevertheless."""
+    story = gate()
+    story.command(3.0, "open", door="first")
+    number = story.frame(3.0, "0502000005", "8504" if acts else "8506")
+    if acts:
+        story.add(Contact(3.0, "relays", OPEN, True, "command", number))
+        story.add(Contact(3.5, "relays", OPEN, False, "pulse_ended", number))
+    story.answer(3.0, "c1", "failed" if acts else "rejected", "link_failed" if acts else "device_refused")
+    story.command(6.0, "open", "c2", door="second")
+    story.move(6.0, SECOND_OPEN)
+    assert (GRANT in story.rules(18.0)) is broken
+
+
 @pytest.mark.parametrize(("emergency_s", "broken"), [(0.9, True), (1.1, False), (9.6, True)])
 def test_emergency_opens_both_doors(emergency_s: float, broken: bool) -> None:
     """Until its travel time of 6 s, and 2 s, after its end."""
