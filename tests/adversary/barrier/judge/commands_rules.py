@@ -286,7 +286,9 @@ def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) ->
     after_s = min(
         (one.at_s for one in case.commands if one.verb == "stop" and one.at_s > stop.at_s), default=1e12
     )
-    first = next((wire for wire in written if wire.at_s <= min(until_s + 3.0, after_s - 0.001)), None)
+    # In time, one frame serves all stops that wait for it; later, it belongs to the last of them.
+    last_s = max(until_s, min(until_s + 3.0, after_s - 0.001))
+    first = next((wire for wire in written if wire.at_s <= last_s), None)
     if first is None:
         text = f"the stop of {name} is not written"
         case.blame(12, "stop not written", stop.at_s, text, stop, *case.answers.get(stop.id, [])[:1])
