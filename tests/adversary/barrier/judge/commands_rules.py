@@ -6,7 +6,7 @@ Numbers are those of the protocol sheet: 2, 3, 4, 5, 6, 12, 14, 19, 21, 26, 27.
 from collections.abc import Iterator
 from itertools import pairwise
 
-from adversary.barrier.judge.case import FRAMES_TO_STOP, Action, Case
+from adversary.barrier.judge.case import FRAMES_TO_STOP, OPEN_STATES, Action, Case
 from adversary.barrier.judge.records import Answer, Command, DoorFacts
 
 LATE_S = 0.02
@@ -119,11 +119,17 @@ def _is_seen_open(case: Case, door: str, from_s: float, to_s: float) -> bool:
 
 
 def _is_between_at_start(case: Case, door: str, from_s: float, to_s: float) -> bool:
-    """Return whether a process has started in this span, and found a door between its ends."""
+    """Return whether a process or link has started in this span, and found a door between its ends."""
     limits = [case.signal(name, door) for name in ("open_limit", "closed_limit")]
-    for life in case.lives:
-        if life.what == "started" and from_s <= life.at_s <= to_s:
-            first = next((one for one in case.readings if life.at_s <= one.at_s <= to_s), None)
+    starts = [life.at_s for life in case.lives if life.what == "started"]
+    starts += [
+        after.at_s
+        for before, after in pairwise(case.devices)
+        if before.state not in OPEN_STATES and after.state in OPEN_STATES
+    ]
+    for start_s in starts:
+        if from_s <= start_s <= to_s:
+            first = next((one for one in case.readings if start_s <= one.at_s <= to_s), None)
             if first is not None and not any(limit.at(first.asked_s) for limit in limits):
                 return True
     return False
