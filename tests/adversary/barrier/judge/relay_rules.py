@@ -11,6 +11,8 @@ from adversary.barrier.judge.steps import Steps
 DEAD_S = 0.3
 LONGEST_S = 1.0
 EPSILON_S = 0.005
+OVERDUE_S = 0.3
+"""Time after the latest end of a pulse until a reading shows that its relay is stuck, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -291,6 +293,17 @@ def _is_within_pulse(case: Case, foreign: Truth) -> bool:
     )
 
 
+def _opens_unread(case: Case, foreign: Truth) -> bool:
+    """Return True if a relay that had just opened looks like one that opens late, but before it is stuck."""
+    relay, facts = foreign.details["relay"], case.facts
+    spans = list(case.relays.get(relay, Steps()).spans(end_s=case.end_s))
+    before = [from_s for from_s, to_s in spans if from_s > 0 and to_s < foreign.at_s]
+    opened_s = min((to_s for _, to_s in spans if to_s > foreign.at_s), default=case.end_s)
+    watchdog_s = facts.watchdog_s if facts.ends_pulse == "watchdog" else 0.0
+    stuck_s = max(before, default=-1e9) + facts.pulse_s + watchdog_s + OVERDUE_S
+    return opened_s <= stuck_s and _is_unread_since(case, relay, foreign.at_s)
+
+
 def _is_unread_since(case: Case, relay: int, at_s: float) -> bool:
     """Return True if a relay was not read as open since the gateway closed it last, until a time.
 
@@ -326,7 +339,7 @@ def _one_master(case: Case) -> None:
             foreign.at_s, seen_s + 0.2
         ):
             continue
-        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign):
+        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign) or _opens_unread(case, foreign):
             continue  # closed by the gateway too, before it could read the relay
         alarms = [
             one
