@@ -730,6 +730,22 @@ def test_stop_without_contact_reopens(person_s: float) -> None:
     assert machine.state.state is not MovementState.STOPPED
 
 
+def test_stop_at_the_open_end_without_contact_reopens() -> None:
+    """The door leaves its end in spite of the stop, whose release is repeated and holds no reopening up."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.stop(20.1)
+    machine.sense(20.2, OPEN)
+    machine.relays(20.2)
+    machine.sense(20.4, BETWEEN)
+    assert machine.machine.due(20.4) == (RELEASE,)
+    machine.sense(20.6, BETWEEN, presence=True)
+    assert machine.machine.due(20.6) == (RELEASE, REOPEN)
+    machine.write(RELEASE, 20.6)
+    assert machine.machine.due(20.6) == (REOPEN,)
+    assert AlarmKind.STOP_NOT_ACKNOWLEDGED not in machine.alarms
+
+
 def test_reopening_ends_the_closing() -> None:
     machine = MachineFixture()
     machine.opened(10)
