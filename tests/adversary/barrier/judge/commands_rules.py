@@ -159,7 +159,8 @@ def explain(case: Case, moves: list[Action]) -> Iterator[tuple[Action, Command |
             continue
         found = open_ones[-1] if open_ones else fitting[-1] if fitting else None
         recent = found is not None and action.at_s - found.at_s < 12.0
-        if found is not None and recent:
+        # A stall joins an old frame with its release: it moves nothing, and uses up no command.
+        if found is not None and recent and (action.moves or not case.stalled(action.at_s)):
             used.add(found.id)
         yield action, found if recent else None
 

@@ -300,6 +300,21 @@ def test_reopening_after_a_lost_link(states: tuple[str, ...], closed: bool, brok
     assert bool(story.rules(24.0) & {UNASKED, STALE}) is broken
 
 
+def test_frames_that_a_stall_has_joined_belong_to_their_commands() -> None:
+    """The frame and the release of an earlier command come at once, and move nothing; its command is over."""
+    story = Story(SILENT)
+    story.opened()
+    story.polls(0.2, 9.0)
+    story.trouble(3.0, "stall", 6.0, discards=False)
+    story.command(3.1, "close", within_s=0.3)
+    story.answer(4.6, "c1", "failed")
+    story.command(5.8, "close", "c2", within_s=1.0)
+    for on in (True, False, True):
+        story.switch(6.0, CLOSE, on)
+    story.switch(6.3, CLOSE, False)
+    assert STALE not in story.rules(9.0)
+
+
 # The first traffic of a connection.
 
 
