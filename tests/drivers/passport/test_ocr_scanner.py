@@ -18,7 +18,7 @@ from ocr_fixture import (
     plugged,
     settings_of,
 )
-from support.patience import PATIENCE_S
+from support.devices.serial_readers import wait_idle
 from support.rounds import in_round
 
 from drivers.links.factory import LinkFactory
@@ -113,8 +113,7 @@ async def test_garbage_around_frame_is_ignored(model: str, tmp_path: Path) -> No
             sent = noise.randbytes(noise.randrange(1, 60))
             with in_round(number, f"noise {sent!r}"):
                 await scanner.wire.send(sent)
-                assert await scanner.wire.wait_drained(within_s=PATIENCE_S)
-                await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
+                await wait_idle(scanner.wire, scanner.driver)
                 await scanner.show(PASSPORT)
                 assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
@@ -131,7 +130,7 @@ async def test_adjacent_garbage_costs_one_frame(model: str, tmp_path: Path) -> N
                 while not scanner.output.empty():
                     damaged = await scanner.next()
                 assert not isinstance(damaged, LinkError)
-                await asyncio.sleep(2 * GAP_S)
+                await wait_idle(scanner.wire, scanner.driver)
                 await scanner.device.present(CARD)
                 assert (await scanner.next(DocumentRead)).lines in (PASSPORT, CARD)
 
