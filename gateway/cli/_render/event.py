@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from rich.text import Text
 
 from drivers.driver import StateCode
@@ -11,6 +12,8 @@ from drivers.observation import Observation, redact
 from drivers.passport.observations import DocumentRead, MrzRead
 from gateway.cli._render.event_summary import summarise_event
 from gateway.client import DeviceStatus, ReceivedEvent
+from gateway.common.one_line import to_one_line
+from gateway.common.printable import printable
 
 LIGHTS = {
     StateCode.ONLINE: "green",
@@ -20,6 +23,7 @@ LIGHTS = {
     StateCode.MAINTENANCE: "yellow",
     StateCode.AWAITING_ACCEPTANCE: "yellow",
 }
+_UNPUBLISHED = [name for name, field in Observation.model_fields.items() if field.exclude]
 
 
 def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
@@ -46,13 +50,22 @@ def event_json(received: ReceivedEvent, *, reveal: bool) -> str:
     return received.envelope.model_copy(update={"data": data}).model_dump_json()
 
 
-def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
-    """Return an event without a text of its own as JSON."""
+def fields_line(data: Observation, *, shown: bool) -> str:
+    """Return the fields of an event without a text of its own; without `shown`, only unredacted ones."""
+    fields: dict[str, Any] = to_jsonable_python(data if shown else redact(data))
+    return printable(to_one_line({name: one for name, one in fields.items() if name not in _UNPUBLISHED}))
+
+
+def _rest(data: object, *, shown: bool) -> str:
     match data:
         case Observation():
-            return data.model_dump_json() if shown else json.dumps(redact(data))
+            return fields_line(data, shown=shown)
+        case _ if shown:
+            return json.dumps(data)
+        case dict():
+            return f"({len(data)} fields hidden)"
         case _:
-            return json.dumps(data) if shown else f"({len(data)} fields hidden)"
+            return "(hidden)"
 
 
 def state_light(status: DeviceStatus) -> tuple[str, str]:

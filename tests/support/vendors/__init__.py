@@ -1,0 +1,1 @@
+"""Words of two invented vendors of scales, with equal names of models and verbs."""
