@@ -15,6 +15,7 @@ from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
 from drivers.record import DeviceRecord
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
+from drivers.vocabulary import Vocabulary
 
 
 class Family(OpenEnum):
@@ -102,6 +103,10 @@ class Driver(ABC, Generic[SettingsT]):
     settings_model: ClassVar[type[Settings]]
     observation_types: ClassVar[tuple[type[Observation], ...]]
     """Types of observations it can yield; advertised in the device's description."""
+    driver_api: ClassVar[int] = 1
+    """Version of this interface that it was written for, `drivers.DRIVER_API` of that day."""
+    vocabulary: ClassVar[Vocabulary | None] = None
+    """Vocabulary of its package; None: it has no observations and commands but those of this project."""
     commands: ClassVar[Mapping[str, CommandSpec]] = MappingProxyType({})
     """Commands it supports, by verb; see `drivers.command.command`."""
     usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
@@ -122,6 +127,18 @@ class Driver(ABC, Generic[SettingsT]):
         self.links = links
         self.record = DeviceRecord()
         """Record that survives this instance; set before `open`."""
+
+    @classmethod
+    def command_name(cls, verb: str) -> str:
+        """Return the name of a command in the contract: under its package's namespace or its family."""
+        own = "" if cls.vocabulary is None else f"{cls.vocabulary.namespace}.{verb}"
+        is_own = cls.vocabulary is not None and own in {one.name for one in cls.vocabulary.commands}
+        return own if is_own else f"{cls.family}.{verb}"
+
+    @classmethod
+    def schema_version(cls, name: str) -> int:
+        """Return the version of the schemas of an event type or a command."""
+        return cls.vocabulary.version if cls.vocabulary is not None and cls.vocabulary.owns(name) else 1
 
     @abstractmethod
     async def open(self) -> Identity:
