@@ -32,6 +32,7 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
+from drivers.vocabulary import Vocabulary
 from gateway.contract.commands import CLAIM_COMMAND_TYPES
 from gateway.contract.events import (
     AuditCheckpoint,
@@ -96,3 +97,6 @@ COMMANDS: tuple[CommandType, ...] = (
     CommandType("camera.preview", ShowPreview, ShowPreviewResult),
 )
 """Commands: those of the gateway, then those of drivers, by the models that they share."""
+
+OURS = Vocabulary("", 1, EVENTS, COMMANDS)
+"""Vocabulary of this project, beside those of packages."""

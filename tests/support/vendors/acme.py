@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import DataClass, DataModel, Observation, OpenEnum
+from drivers.vocabulary import Vocabulary
 
 WEIGHED_AT = "2026-11-23T08:15:30Z"
 
@@ -68,3 +69,6 @@ class WeighResult(CommandOutput):
     unredacted_fields = frozenset({"grams"})
 
     grams: int = Field(description="Weight, in grams.", examples=[23400])
+
+
+VOCABULARY = Vocabulary("acme", 2, (Weighed, Level), (CommandType("acme.weigh", Weigh, WeighResult),))

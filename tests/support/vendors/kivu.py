@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import DataClass, Observation, OpenEnum
+from drivers.vocabulary import Vocabulary
 
 
 class Unit(OpenEnum):
@@ -40,3 +41,6 @@ class WeighResult(CommandOutput):
     unredacted_fields = frozenset({"kilograms"})
 
     kilograms: float = Field(description="Weight, in kilograms.", examples=[23.4])
+
+
+VOCABULARY = Vocabulary("kivu", 1, (Weighed,), (CommandType("kivu.weigh", Weigh, WeighResult),))
