@@ -19,9 +19,19 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
+from drivers.vocabulary import Vocabulary
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import CommandResult, CommandSender, DoneT, no_token, to_result, unreachable
+from gateway.client.commands import (
+    CommandResult,
+    CommandSender,
+    DoneT,
+    no_token,
+    to_result,
+    unreachable,
+    wrong_arguments,
+)
 from gateway.client.connection import Connection, connect_properties, subscriptions
+from gateway.client.decoder import OnUndecoded, desk_decoder
 from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
 from gateway.client.freshness import Freshness
@@ -77,6 +87,8 @@ class Workstation:
         verify: "Mapping[str, Iterable[Ed25519PublicKey]] | None" = None,
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
+        vocabularies: Iterable[Vocabulary] | None = None,
+        on_undecoded: OnUndecoded | None = None,
     ) -> None:
         """Prepare a connection, without network access.
 
@@ -93,6 +105,10 @@ class Workstation:
         their event. States, claims and last values are used only while they are known to be the newest.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
         site, once for each new reason; without it, they are logged as warnings.
+        `vocabularies`: of packages, whose events and results are converted to their models; None: of those
+        that are installed here. All others arrive as JSON with the id of their schema.
+        `on_undecoded`: called with the reason and the remedy, once for each schema, where a package is faulty
+        or has another version here than at the gateway; without it, they are logged as warnings.
         """
         self._site = site
         self._root = TRAINING_ROOT if training else ROOT
@@ -119,7 +135,7 @@ class Workstation:
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
         self._queue = EventQueue(self.discarded)
-        freshness = Freshness()
+        freshness, self._decoder = Freshness(), desk_decoder(vocabularies, on_undecoded)
         verifier, check = None, None
         if verify is not None:
             from gateway.client.verification import SignatureVerifier, StatementCheck
@@ -128,9 +144,9 @@ class Workstation:
             verifier = SignatureVerifier(keys, site, self.discarded, on_rejected)
             prefix = f"{self._root}/{site}/"
             check = StatementCheck(keys, prefix, freshness, verifier.reject)
-        self._view = SiteView(self._queue.put, freshness, check)
+        self._view = SiteView(self._queue.put, self._decoder, freshness, check)
         self._site_state = self._view.state
-        self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
+        self._assembler = EventAssembler(self._queue.put, self.discarded, self._decoder, verifier)
         self._router = MessageRouter(
             site,
             self._view,
@@ -242,7 +258,7 @@ class Workstation:
         """Send a command to a device, and wait for its end.
 
         `expires_s`: time until it must have begun (1 to 5), in seconds. `timeout_s`: time to wait for its
-        end. `done`: the model of its result, where this version has none.
+        end. `done`: the model of its result, for type checkers, and where no vocabulary has one.
 
         Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
         """
@@ -253,6 +269,9 @@ class Workstation:
         began_s = loop.time()
         session, description = await self._wait_for_session(where, verb, min(expires_s, timeout_s))
         is_stop = _stops(description, verb)
+        expected = self._decoder.expected_arguments(description, verb, request)
+        if expected is not None and not is_stop:
+            raise wrong_arguments(where, verb, expected)
 
         def left_s() -> float:
             return expires_s - (loop.time() - began_s)
@@ -276,7 +295,11 @@ class Workstation:
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer has its last number
-        return to_result(answer, description.family, verb, done, is_verified=self._view.is_verified)
+
+        def decode(said: dict[str, Any]) -> CommandOutput | dict[str, Any]:
+            return self._decoder.result(description, verb, done, said)
+
+        return to_result(answer, decode, is_verified=self._view.is_verified)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
         """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
