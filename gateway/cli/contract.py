@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli._lib.terminal import console, exit_with
+from gateway.cli._lib.terminal import console, errors, exit_with
 
 if TYPE_CHECKING:
     from drivers.packages.vocabularies import InstalledVocabulary
@@ -37,7 +37,7 @@ def contract(
 ) -> None:
     """Write AsyncAPI 3 and JSON Schema of all messages at the broker, or of what packages add to them.
 
-    NAME is the name of a package, or the namespace of its events.
+    NAME is the name of a package, or the namespace of its events. Changes that break consumers are named.
     """
     from gateway.contract import export as documents
 
@@ -48,6 +48,7 @@ def contract(
         installed = dict.fromkeys(one for name in package for one in _installed(name))
         of = documents.package_documents(tuple(installed), whole=whole)
         folder = directory or OF_PACKAGES
+        _warn_of_narrowing([f"{folder}/{text}" for text in documents.narrowed(folder, of)])
     if check:
         if drifts := documents.compare(folder, of):
             exit_with("\n".join(f"{folder}/{drift}" for drift in drifts), 1)
@@ -55,6 +56,15 @@ def contract(
         return
     for name in documents.write(folder, of):
         console.print(str(name), markup=False)
+
+
+def _warn_of_narrowing(changes: list[str]) -> None:
+    if changes:
+        text = (
+            "These changes break consumers of the present version: increase the version of the vocabulary, "
+            "unless that version was never released."
+        )
+        errors.print("\n    ".join([text, *changes]), markup=False, soft_wrap=True)
 
 
 def _installed(name: str) -> "list[InstalledVocabulary]":

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import aiomqtt
@@ -20,6 +21,7 @@ from gateway.contract.commands import (
     signed_bytes,
 )
 from gateway.contract.reason_codes import CommandReason
+from gateway.contract.states import DeviceDescription
 from gateway.contract.topics import ROOT, Position, SiteTopics
 
 if TYPE_CHECKING:
@@ -213,6 +215,22 @@ class CommandSender:
     def _next_command_seq(self) -> int:
         self._last_command_seq = max(self._last_command_seq + 1, time.time_ns() // 1_000_000)
         return self._last_command_seq
+
+
+def is_stop_verb(description: DeviceDescription, verb: str) -> bool:
+    """Tell whether a verb stops a machine, as the gateway does."""
+    is_urgent = any(each.urgent for each in description.commands if each.verb == verb)
+    return is_urgent and any(each.moves for each in description.commands)
+
+
+def load_signer(key: "str | Path | Signer | None") -> "Signer | None":
+    """Load the station's key; raises OSError, UnusableKeyError."""
+    if not isinstance(key, str | Path):
+        return key
+    from gateway.pki.jws import Signer
+    from gateway.pki.keys import load_station_key
+
+    return Signer(load_station_key(Path(key)))
 
 
 def to_result(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 import aiomqtt
 import paho.mqtt.client as mqtt
-import structlog
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
@@ -25,6 +24,8 @@ from gateway.client.commands import (
     CommandResult,
     CommandSender,
     DoneT,
+    is_stop_verb,
+    load_signer,
     no_token,
     to_result,
     unreachable,
@@ -46,7 +47,7 @@ from gateway.client.models import (
     to_position,
 )
 from gateway.client.previews import PreviewStream
-from gateway.client.problems import no_gateway, not_connected
+from gateway.client.problems import log_problem, no_gateway, not_connected
 from gateway.client.site_view import SiteView
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from gateway.pki.jws import Signer
-
-log = structlog.get_logger()
 
 STOP_WAIT_S = 0.3
 """Time that a stop waits for a gateway that is not known to be alive, in seconds."""
@@ -125,11 +124,11 @@ class Workstation:
         self._task: asyncio.Task[None] | None = None
         self._held_claims: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, PreviewStream] = {}
-        self._signer = _load_signer(signing_key)
+        self._signer = load_signer(signing_key)
         self._command_sender = CommandSender(site, station or username, self._root, self._signer)
         self._client: Connection | None = None
         self._changed = asyncio.Event()
-        self._on_problem = on_problem or _log_problem
+        self._on_problem = on_problem or log_problem
         self._address = f"{host}:{port}"
         self.problem: ConnectionProblem | None = None
         self.connected_event = asyncio.Event()
@@ -268,7 +267,7 @@ class Workstation:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         session, description = await self._wait_for_session(where, verb, min(expires_s, timeout_s))
-        is_stop = _stops(description, verb)
+        is_stop = is_stop_verb(description, verb)
         expected = self._decoder.expected_arguments(description, verb, request)
         if expected is not None and not is_stop:
             raise wrong_arguments(where, verb, expected)
@@ -351,7 +350,7 @@ class Workstation:
         A stop needs no proof that the gateway is alive: it is sent to the session that was seen last.
         """
         seen = self.status(position)
-        is_stop = seen.description is not None and _stops(seen.description, verb)
+        is_stop = seen.description is not None and is_stop_verb(seen.description, verb)
         try:
             async with asyncio.timeout(min(within_s, STOP_WAIT_S) if is_stop else within_s):
                 while True:
@@ -439,23 +438,3 @@ class Workstation:
         """Wake all callers that wait for a change."""
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
-
-
-def _stops(description: DeviceDescription, verb: str) -> bool:
-    """Tell whether a verb stops a machine, as the gateway does."""
-    is_urgent = any(each.urgent for each in description.commands if each.verb == verb)
-    return is_urgent and any(each.moves for each in description.commands)
-
-
-def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":
-    """Load the station's key; raises OSError, UnusableKeyError."""
-    if not isinstance(key, str | Path):
-        return key
-    from gateway.pki.jws import Signer
-    from gateway.pki.keys import load_station_key
-
-    return Signer(load_station_key(Path(key)))
-
-
-def _log_problem(problem: ConnectionProblem) -> None:
-    log.warning(str(problem))  # a sentence for a person at a terminal

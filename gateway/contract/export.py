@@ -1,5 +1,6 @@
 """Files of the contract: written by `borderpost contract`, compared with the models by a test."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from drivers.packages.vocabularies import InstalledVocabulary
 from drivers.vocabulary import Vocabulary
 from gateway.contract.asyncapi import HEAD, DocumentHead, asyncapi
+from gateway.contract.compatibility import Sender, find_narrowings
 from gateway.contract.definitions import message_schema
 from gateway.contract.envelope import SCHEMA_BASE
 from gateway.contract.registry import OURS
@@ -173,6 +175,18 @@ def compare(directory: Path, documents: DocumentSet = CONTRACT) -> list[Document
         for name, file in names.items()
         if name not in current and _is_generated(file)
     ]
+
+
+def narrowed(directory: Path, documents: DocumentSet) -> list[str]:
+    """List the changes of written schemas that break a consumer, although their version is the same."""
+    found: list[str] = []
+    for vocabulary in documents.vocabularies:
+        for name, schema in schemas(vocabulary).items():
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                before = json.loads((directory / "schemas" / name).read_text(encoding="utf-8"))
+                sender: Sender = "consumer" if name.endswith(".args.json") else "gateway"
+                found += [f"schemas/{name}: {text}" for text in find_narrowings(before, schema, sender)]
+    return found
 
 
 def _is_generated(file: Path) -> bool:

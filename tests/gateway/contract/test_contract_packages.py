@@ -181,6 +181,23 @@ def test_documents_of_installed_packages(install: Install, tmp_path: Path) -> No
     assert "run `borderpost contract --package acme`" in changed.output
 
 
+def test_change_that_breaks_consumers_is_named(install: Install, tmp_path: Path) -> None:
+    install("acme-scales", texts()["acme"], vocabularies={"acme": "acme_scales:VOCABULARY"})
+    assert contract(tmp_path, "--package", "acme").stderr == ""
+    for name, field in (("acme.weighed.v2.data", "colour"), ("command.acme.weigh.v2.result", "litres")):
+        file = tmp_path / "schemas" / f"{name}.json"
+        released = json.loads(file.read_text())
+        released["properties"][field] = {"type": "string"}
+        file.write_text(json.dumps(released))
+    (tmp_path / "schemas/acme.level.v2.data.json").write_text("no JSON")
+
+    said = contract(tmp_path, "--package", "acme").stderr
+    assert "increase the version of the vocabulary" in said
+    assert "schemas/acme.weighed.v2.data.json: colour: the field was removed" in said
+    assert "schemas/command.acme.weigh.v2.result.json: litres: the field was removed" in said
+    assert contract(tmp_path, "--package", "acme").stderr == ""
+
+
 def test_whole_contract_has_packages_and_ours() -> None:
     whole = package_documents(INSTALLED, whole=True)
     assert whole.vocabularies == (OURS, ACME, KIVU)
