@@ -1,10 +1,12 @@
 """Base class of drivers: open, watch, commands, self-test. A driver never retries, logs or publishes."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 
@@ -17,8 +19,10 @@ from drivers.record import DeviceRecord
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from drivers.vocabulary import Vocabulary
 
+_FAMILY = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
-class Family(OpenEnum):
+
+class Family(StrEnum):
     """Kind of device, independent of its manufacturer."""
 
     PASSPORT_READER = "passport_reader"
@@ -27,6 +31,20 @@ class Family(OpenEnum):
     BARRIER = "barrier"
     CARD_READER = "card_reader"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Return another kind, which a package brings, as `Family("luggage_scale")`.
+
+        It is equal to every other of that word, but not identical. What cannot be a kind reads as `unknown`.
+        """
+        if not isinstance(value, str):
+            return None
+        if not _FAMILY.fullmatch(value):
+            return cls.UNKNOWN
+        other = str.__new__(cls, value)
+        other._name_, other._value_ = value.upper(), value
+        return other
 
 
 class StateCode(OpenEnum):

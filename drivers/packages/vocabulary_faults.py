@@ -3,16 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from pydantic import BaseModel
-
 from drivers.command import RESERVED_VERBS, CommandArguments, CommandOutput, CommandType
-from drivers.observation import DataClass, Observation
+from drivers.packages.model_faults import class_name, model_faults, observation_fault
 from drivers.packages.reserved_names import NAMESPACES
 from drivers.vocabulary import Vocabulary
 
 NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,31}")
-EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}")
-"""An event type is a level of a topic, without its wildcards."""
 VERB = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 """A verb is a level of a topic."""
 MAX_VERSION = 9999
@@ -38,21 +34,6 @@ def vocabulary_faults(vocabulary: object, name: str) -> Iterator[str]:
     yield from _command_faults(vocabulary.commands, namespace)
 
 
-def observation_fault(observation: object) -> str | None:
-    """Return the first fault of an observation class itself: event type and data class."""
-    if not (isinstance(observation, type) and issubclass(observation, Observation)):
-        return f"{_name(observation)} is no subclass of drivers.observation.Observation"
-    event_type: object = getattr(observation, "event_type", None)
-    if not isinstance(event_type, str) or not EVENT_TYPE.fullmatch(event_type):
-        return f"the event_type of {observation.__name__} is not like `document.read`"
-    data_class: object = getattr(observation, "data_class", None)
-    if not isinstance(data_class, DataClass) or data_class is DataClass.UNKNOWN:
-        return f"the data_class of {observation.__name__} is no DataClass"
-    if observation.is_state and data_class is DataClass.TRAVELLER:
-        return f"{observation.__name__} is about a person and must not be a state"
-    return None
-
-
 def _observation_faults(observations: object, namespace: str) -> Iterator[str]:
     if not isinstance(observations, tuple):
         yield "its observations are no tuple"
@@ -70,7 +51,7 @@ def _observation_faults(observations: object, namespace: str) -> Iterator[str]:
         for name in ("transaction", "wire", "attachments"):
             if name in one.__annotations__:
                 yield f"{one.__name__} defines the field {name}, which every observation has; rename it"
-        yield from _model_faults(one)
+        yield from model_faults(one)
 
 
 def _command_faults(commands: object, namespace: str) -> Iterator[str]:
@@ -80,7 +61,7 @@ def _command_faults(commands: object, namespace: str) -> Iterator[str]:
     seen: set[str] = set()
     for one in commands:
         if not isinstance(one, CommandType):
-            yield f"{_name(one)} among its commands is no drivers.command.CommandType"
+            yield f"{class_name(one)} among its commands is no drivers.command.CommandType"
             continue
         name: object = one.name
         owner, _, verb = name.partition(".") if isinstance(name, str) else ("", "", "")
@@ -94,32 +75,6 @@ def _command_faults(commands: object, namespace: str) -> Iterator[str]:
         for model, base in ((one.request, CommandArguments), (one.done, CommandOutput)):
             checked: object = model
             if not (isinstance(checked, type) and issubclass(checked, base)):
-                yield f"{_name(model)} of the command {name} is no drivers.command.{base.__name__}"
+                yield f"{class_name(model)} of the command {name} is no drivers.command.{base.__name__}"
             elif model is not base:
-                yield from _model_faults(model)
-
-
-def _model_faults(model: type[BaseModel]) -> Iterator[str]:
-    """Yield what the contract's documents lack: they have a description and an example of each field."""
-    if not (model.__dict__.get("__doc__") or "").strip():
-        yield f"{model.__name__} has no docstring, which describes it in the contract"
-    if model.model_config.get("extra") != "forbid" or not model.model_config.get("frozen"):
-        yield f"{model.__name__} changes the model_config of its base, which forbids other fields and changes"
-    own = (Observation, CommandArguments, CommandOutput)
-    inherited = {name for base in own if issubclass(model, base) for name in base.model_fields}
-    for name, field in model.model_fields.items():
-        if name in inherited:
-            continue
-        if not field.description:
-            yield f"the field {name} of {model.__name__} has no description"
-        if not field.examples:
-            yield f"the field {name} of {model.__name__} has no examples"
-    try:
-        model.model_json_schema(mode="serialization")
-        model.model_json_schema(mode="validation")
-    except Exception as error:  # noqa: BLE001 - code of another package may fail in any way
-        yield f"{model.__name__} has no JSON Schema ({type(error).__name__})"
-
-
-def _name(found: object) -> str:
-    return found.__name__ if isinstance(found, type) else f"a {type(found).__name__}"
+                yield from model_faults(model)

@@ -85,6 +85,7 @@ COUNTERS = frozenset(
     {
         "opens",
         "good_reads",
+        "traveller_reads",
         "bad_reads",
         "open_failures",
         "disconnects",

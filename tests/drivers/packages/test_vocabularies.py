@@ -8,8 +8,8 @@ from drivers.packages.vocabularies import faults_of_vocabularies, installed_voca
 __all__ = ["install"]
 
 WORDS = '''
-from typing import ClassVar
-from pydantic import Field
+from typing import Callable, ClassVar
+from pydantic import Field, field_validator
 from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary
@@ -130,11 +130,15 @@ FAULTS = {
         "Other changes the model_config of its base, which forbids other fields and changes",
     ),
     "no_schema": (
-        weighed(
-            'model_config = {"arbitrary_types_allowed": True}\n'
-            '    lock: object.__class__("Lock", (), {}) = Field(description="Lock.", examples=[1])'
-        ),
+        weighed("lock: Callable[[], None] = Field(description='Lock.', examples=[1])"),
         "Other has no JSON Schema (PydanticInvalidForJsonSchema)",
+    ),
+    "validator": (
+        weighed(
+            '@field_validator("mass_kg")\n    @classmethod\n    def round_up(cls, value): return value + 1'
+        ),
+        "Other has a validator, a serializer or a constructor, which the gateway itself would run; "
+        "use types and the limits of Field, and compute values in the driver",
     ),
     "unredacted_stranger": (
         weighed('unredacted_fields = frozenset({"colour"})'),
