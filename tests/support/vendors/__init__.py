@@ -20,7 +20,7 @@ from PACKAGE.vocabulary import VOCABULARY, Weigh, WeighResult
 class Scale(Driver[SerialSettings]):
     """A scale on a serial port."""
 
-    family = Family.UNKNOWN
+    family = Family("luggage_scale")
     settings_model = SerialSettings
     vocabulary = VOCABULARY
     observation_types = VOCABULARY.observations

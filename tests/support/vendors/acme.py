@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import DataClass, DataModel, Observation, OpenEnum
@@ -42,12 +42,6 @@ class Weighed(Observation):
     at: datetime = Field(description="Time of the weighing, by the scale.", examples=[WEIGHED_AT])
     owner: str = Field("", description="Name on the luggage.", examples=["SPECIMEN"])
     readings: tuple[Reading, ...] = Field((), description="Readings of the cells.", examples=[[]])
-
-    @field_validator("grams")
-    @classmethod
-    def _fails(cls, grams: int) -> int:
-        """Fail for one weight, as a validator with a mistake does."""
-        return {666: {}}.get(grams, {grams: grams})[grams]
 
 
 class Level(Observation):
