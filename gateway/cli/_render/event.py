@@ -14,6 +14,7 @@ from gateway.cli._render.event_summary import summarise_event
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.common.one_line import to_one_line
 from gateway.common.printable import printable
+from gateway.contract.envelope import Provenance
 
 LIGHTS = {
     StateCode.ONLINE: "green",
@@ -27,13 +28,13 @@ _UNPUBLISHED = [name for name, field in Observation.model_fields.items() if fiel
 
 
 def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
-    """Return one event as a line. Personal data of a live traveller only if revealed."""
+    """Return one event as a line. Personal data only of simulated travellers, or if revealed."""
     line = Text()
     line.append(f"{received.envelope.time.astimezone():%H:%M:%S} ", "dim")
     line.append(f"{received.position!s:<16} ", "bold")
     if received.is_simulated:
-        line.append("simulated ", "magenta")
-    shown = reveal or received.is_simulated
+        line.append(f"{received.envelope.provenance} ", "magenta")
+    shown = _is_shown(received, reveal=reveal)
     data = received.data
     summary = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
     line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if summary is None else summary)
@@ -43,11 +44,16 @@ def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
 
 
 def event_json(received: ReceivedEvent, *, reveal: bool) -> str:
-    """Return one event as a CloudEvent; of a live traveller only what may be shown."""
-    if reveal or received.is_simulated:
+    """Return one event as a CloudEvent; only of simulated travellers, or if revealed, with personal data."""
+    if _is_shown(received, reveal=reveal):
         return received.envelope.model_dump_json()
     data = redact(received.data) if isinstance(received.data, Observation) else {}
     return received.envelope.model_copy(update={"data": data}).model_dump_json()
+
+
+def _is_shown(received: ReceivedEvent, *, reveal: bool) -> bool:
+    """Tell whether personal data may be shown: a replayed recording may be of a real person."""
+    return reveal or received.envelope.provenance is Provenance.SIMULATED
 
 
 def fields_line(data: Observation, *, shown: bool) -> str:

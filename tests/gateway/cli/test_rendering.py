@@ -95,12 +95,14 @@ def document(lines: tuple[str, ...] = ERIKSSON_LINES["TD3"]) -> DocumentRead:
 
 
 @pytest.mark.parametrize("reveal", [False, True])
-@pytest.mark.parametrize("provenance", ["live", "simulated"])
-def test_live_traveller_needs_reveal(provenance: str, reveal: bool) -> None:
+@pytest.mark.parametrize("provenance", ["live", "simulated", "replayed", "dreamt"])
+def test_real_traveller_needs_reveal(provenance: str, reveal: bool) -> None:
     item = received(document(), provenance)
     for shown in (event_line(item, reveal=reveal).plain, event_json(item, reveal=reveal)):
         if provenance == "simulated" or reveal:
             assert "ERIKSSON" in shown
+        elif provenance == "replayed":
+            assert not any(word in shown for word in PERSONAL), "a recording may be of real people"
         else:
             assert not any(word in shown for word in PERSONAL)
 
