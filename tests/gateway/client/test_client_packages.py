@@ -196,14 +196,16 @@ class Scales:
         await self.publisher.say(f"{BASE}/desc", body, retain=True)
         await self.publisher.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
 
-    async def ask(self, request: Any, result: dict[str, Any], **more: Any) -> CommandResult[Any]:
+    async def ask(
+        self, request: Any, result: dict[str, Any], *, verb: Any = "weigh", **more: Any
+    ) -> CommandResult[Any]:
         """Send a command, and answer it."""
         vocabularies = more.pop("vocabularies", [ACME, KIVU])
         answering = asyncio.create_task(self._answer(result))
         try:
             desk = workstation_at(self.broker, station="counter-1", vocabularies=vocabularies)
             async with desk as workstation:
-                return await workstation.command("lane-1/reader", "weigh", request, **more)
+                return await workstation.command("lane-1/reader", verb, request, **more)
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
@@ -242,6 +244,24 @@ async def test_arguments_of_another_vendor_are_not_sent(scales: Scales) -> None:
     with pytest.raises(CommandNotSent, match="in the version that the gateway has"):
         await scales.ask(acme.Weigh(), {})
     assert scales.arguments == []
+
+
+@pytest.mark.parametrize("vocabularies", [[ACME, KIVU], []], ids=["installed", "not installed"])
+async def test_command_by_its_type(scales: Scales, vocabularies: list[Vocabulary]) -> None:
+    """Its arguments may be left out: the type names the vendor."""
+    await scales.describe(ACME)
+    for request in (None, acme.Weigh(settle_s=2), {"settle_s": 3}):
+        done = await scales.ask(request, {"grams": 5}, verb=acme.WEIGH, vocabularies=vocabularies)
+        assert done.result == acme.WeighResult(grams=5)
+    with pytest.raises(CommandNotSent, match=r"whose schema is urn:bgw:schema:command\.acme\.weigh:v2:args"):
+        await scales.ask(None, {}, verb=kivu.WEIGH, vocabularies=vocabularies)
+    assert scales.arguments == [{}, {"settle_s": 2}, {"settle_s": 3}]
+
+
+async def test_command_of_other_version_is_not_sent(scales: Scales) -> None:
+    await scales.describe(ACME, version=3)
+    with pytest.raises(CommandNotSent, match="in the version that the gateway has"):
+        await scales.ask(None, {}, verb=acme.WEIGH)
 
 
 async def test_stop_is_sent_with_any_arguments(scales: Scales) -> None:
