@@ -11,11 +11,12 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import until
 from support.gateway.published_events import BASE, EventPublisher, first, mosquitto, publisher, workstation_at
 from support.packages import Install, install
+from support.patience import PATIENCE_S
 from support.vendors import acme, kivu, texts
 
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary
-from gateway.client import CommandNotSent, CommandResult, Workstation
+from gateway.client import CommandNotSent, CommandResult, Workstation, freshness
 from gateway.client.decoder import Decoder
 from gateway.contract.commands import CommandDescription, args_schema_id, result_schema_id
 from gateway.contract.registry import OURS
@@ -145,7 +146,7 @@ async def test_wrong_data_of_ours_are_still_unreadable(
     assert (raw.data, desk.discarded.unreadable) == ({}, 1)
 
 
-async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPublisher, silent: None) -> None:
     await publisher.alive("one")
     body = {"time": AT, "clock": "synced", "provenance": "live", "session": "one"}
     for event_type, version, data in (
@@ -155,7 +156,8 @@ async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPubli
         value = body | named(event_type, version) | {"data": data | {"attachments": []}}
         await publisher.say(f"{BASE}/now/{event_type}", json.dumps(value).encode(), retain=True)
     async with workstation_at(mosquitto, vocabularies=[ACME]) as desk:
-        await until(lambda: desk.last_value("lane-1/reader", "acme.tilt") is not None)
+        for name in ("acme.level", "acme.tilt"):
+            await until(lambda name=name: desk.last_value("lane-1/reader", name) is not None)
         level, tilt = (desk.last_value("lane-1/reader", each) for each in ("acme.level", "acme.tilt"))
         assert level is not None
         assert tilt is not None
@@ -164,7 +166,13 @@ async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPubli
 
 
 @pytest.fixture
-def scales(mosquitto: Mosquitto, publisher: EventPublisher) -> "Scales":
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a gateway that gives one sign of life count as alive for the whole test."""
+    monkeypatch.setattr(freshness, "SILENCE_S", 10 * PATIENCE_S)
+
+
+@pytest.fixture
+def scales(mosquitto: Mosquitto, publisher: EventPublisher, silent: None) -> "Scales":
     return Scales(mosquitto, publisher)
 
 
@@ -205,7 +213,11 @@ class Scales:
         try:
             desk = workstation_at(self.broker, station="counter-1", vocabularies=vocabularies)
             async with desk as workstation:
-                return await workstation.command("lane-1/reader", verb, request, **more)
+                await until(lambda: workstation.status("lane-1/reader").is_online)
+                await until(lambda: workstation.status("lane-1/reader").description is not None)
+                return await workstation.command(
+                    "lane-1/reader", verb, request, expires_s=5, timeout_s=PATIENCE_S, **more
+                )
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
