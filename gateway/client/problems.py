@@ -5,11 +5,14 @@ import socket
 import ssl
 
 import aiomqtt
+import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.client.connection import NOT_AUTHORISED
 from gateway.client.models import ConnectionProblem
 from gateway.contract.topics import TRAINING_ROOT
+
+log = structlog.get_logger()
 
 BAD_CREDENTIALS = 0x86  # MQTT 5, section 3.2.2.2
 _REMEDIES: dict[int, str] = {
@@ -17,6 +20,11 @@ _REMEDIES: dict[int, str] = {
     errno.EHOSTUNREACH: "Check the address and the network.",
     errno.ENETUNREACH: "Check the address and the network.",
 }
+
+
+def log_problem(problem: ConnectionProblem) -> None:
+    """Log a problem as a sentence for a person at a terminal."""
+    log.warning(str(problem))
 
 
 def not_connected(address: str, error: BaseException) -> ConnectionProblem:
