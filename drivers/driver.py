@@ -55,12 +55,14 @@ class Identity(DataModel):
     model: str = Field(
         description="Model, as stated by the device or its USB descriptor.", examples=["OCR315e"]
     )
-    manufacturer: str | None = Field(None, description="Manufacturer, where known.", examples=["Access-IS"])
+    manufacturer: str | None = Field(
+        default=None, description="Manufacturer, where known.", examples=["Access-IS"]
+    )
     serial_number: str | None = Field(
-        None, description="Serial number stated by the device, if any.", examples=["SIM0001"]
+        default=None, description="Serial number stated by the device, if any.", examples=["SIM0001"]
     )
     firmware: str | None = Field(
-        None, description="Firmware version, where the device states it.", examples=["2.14"]
+        default=None, description="Firmware version, where the device states it.", examples=["2.14"]
     )
 
 

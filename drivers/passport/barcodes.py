@@ -22,26 +22,26 @@ class BarcodeSettings(Settings):
     """Certificates for the verification of seals in barcodes."""
 
     signers: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="Files and folders with certificates of seal signers. Without any, the signatures of "
         "seals are `undetermined`.",
         examples=[["/etc/borderpost/seal-signers"]],
     )
     trust: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="CSCA certificates that must have issued the signers' certificates. Without "
         "any, every certificate in "
         "`signers` is trusted directly.",
         examples=[["/etc/borderpost/trust"]],
     )
     health_signers: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="Files and folders with the signers of health certificates: certificates, lists in JSON "
         "of a national back end, or DID documents of WHO. Without any, their signatures are `undetermined`.",
         examples=[["/etc/borderpost/health-signers"]],
     )
     health_list_max_age_days: float = Field(
-        30,
+        default=30,
         gt=0,
         le=3650,
         description="Age of a list in `health_signers` after which its signers are `undetermined`, in days.",
