@@ -4,17 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
 from drivers.command import CommandSpec, commands_of
-from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, Direction
-from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
 from drivers.record import DeviceRecord
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
+
+if TYPE_CHECKING:
+    # A workstation loads this module for the states of devices, and no link.
+    from drivers.links.factory import LinkFactory
+    from drivers.links.settings import Settings
 
 
 class Family(OpenEnum):
@@ -66,7 +69,7 @@ class Identity(DataModel):
     )
 
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Driver(ABC, Generic[SettingsT]):
     """A device of one model. Every open uses a new instance, so no state but `record` survives a reopen."""
 
     family: ClassVar[Family]
-    settings_model: ClassVar[type[Settings]]
+    settings_model: ClassVar["type[Settings]"]
     observation_types: ClassVar[tuple[type[Observation], ...]]
     """Types of observations it can yield; advertised in the device's description."""
     commands: ClassVar[Mapping[str, CommandSpec]] = MappingProxyType({})
@@ -119,7 +122,7 @@ class Driver(ABC, Generic[SettingsT]):
         super().__init_subclass__(**kwargs)
         cls.commands = MappingProxyType(commands_of(cls))
 
-    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
+    def __init__(self, settings: SettingsT, links: "LinkFactory") -> None:
         self.settings = settings
         self.links = links
         self.record = DeviceRecord()

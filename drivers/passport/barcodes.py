@@ -11,7 +11,8 @@ from drivers.links.settings import Settings
 from drivers.observation import Check
 from drivers.passport.mrz import Mrz
 from drivers.passport.read_result import today
-from drivers.passport.seals import Barcode, Symbology, parse_barcode
+from drivers.passport.seals import Barcode, Symbology
+from drivers.passport.seals.payload import parse_barcode
 
 if TYPE_CHECKING:
     from drivers.passport.seals.hcert.trust_list import HealthTrustLists

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 import aiomqtt
 import paho.mqtt.client as mqtt
-import structlog
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
     from gateway.pki.jws import Signer
 
-log = structlog.get_logger()
 
 STOP_WAIT_S = 0.3
 """Time that a stop waits for a gateway that is not known to be alive, in seconds."""
@@ -435,4 +433,7 @@ def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":
 
 
 def _log_problem(problem: ConnectionProblem) -> None:
-    log.warning(str(problem))  # a sentence for a person at a terminal
+    # Loading it takes a tenth of the time of this package's import, and few workstations have a problem.
+    import structlog
+
+    structlog.get_logger().warning(str(problem))  # a sentence for a person at a terminal

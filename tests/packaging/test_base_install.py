@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 from support.process.installs import (
@@ -28,6 +29,24 @@ REQUIRED = {
 """Distributions of a workstation."""
 CUSTOMERS = {"pyserial", "pyusb", "paho-mqtt", "pydantic", "structlog"}
 """Libraries that the project is required to use."""
+NOT_FOR_WORKSTATIONS = (
+    "argon2", "av", "cbor2", "cv2", "defusedxml", "evdev", "fastapi", "gpiod", "h11", "httpx", "linuxpy",
+    "nbis", "numpy", "osdp_sys", "PIL", "pyudev", "rich", "serial", "smartcard", "tree_sitter", "typer",
+    "usb", "usbip", "wsq", "yaml", "gateway.cli", "gateway.config", "gateway.delivery", "gateway.gateway",
+    "gateway.pki", "gateway.supervision", "gateway.worker", "simulators", "drivers.anonymize",
+    "drivers.barrier.driver", "drivers.camera.camera", "drivers.fingerprint.scanner",
+    "drivers.passport.mrz.parser", "drivers.passport.mrz_serial", "drivers.passport.seals.payload",
+    "drivers.registry",
+)  # fmt: skip
+"""Modules that a workstation does not load: device libraries, the daemon, drivers, parsers."""
+LINKS = {"drivers.links", "drivers.links.link"}
+"""Modules of links that a workstation loads: the causes of states."""
+VERIFIES = {"gateway.pki.jws", "gateway.pki.statements", "gateway.pki.keys"}
+"""Modules that a workstation loads to verify and to sign."""
+MODULES_OF = """
+import json, sys, {}
+print(json.dumps(sorted(sys.modules)))
+"""
 OPTIONAL: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PROBE = ROOT / "tests" / "support" / "process" / "command_probe.py"
 
@@ -65,6 +84,43 @@ def test_modules_of_post_are_those_of_its_requirements() -> None:
         if file.suffix == ".py" and not file.parts[0].startswith(("_", "."))
     }
     assert provided == set(MODULES)
+
+
+def loaded(*modules: str) -> set[str]:
+    """Return the modules that these load in an environment that has every library."""
+    code = MODULES_OF.format(", ".join(modules))
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=variables(), capture_output=True, text=True, check=True
+    )
+    return set(json.loads(ended.stdout))
+
+
+def forbidden(modules: set[str]) -> set[str]:
+    """Return those of the modules that a workstation must not load."""
+    heavy = {name for name in modules if any(f"{name}.".startswith(f"{no}.") for no in NOT_FOR_WORKSTATIONS)}
+    return heavy | {name for name in modules if name.startswith("drivers.links")} - LINKS
+
+
+def test_workstation_loads_neither_drivers_nor_device_libraries() -> None:
+    modules = loaded("gateway.client")
+    assert "drivers.passport.observations" in modules
+    assert forbidden(modules) == set()
+    assert not modules & {"cryptography", "structlog"}
+
+
+def test_workstation_with_keys_loads_neither_configuration_nor_drivers() -> None:
+    modules = loaded("gateway.client.verification", *sorted(VERIFIES))
+    assert forbidden(modules) - {"gateway.pki"} - VERIFIES == set()
+
+
+def test_driver_without_post_names_it(tmp_path: Path) -> None:
+    """A program that looks for drivers on a workstation finds the extra that is missing."""
+    python = environment(tmp_path / "venv")
+    code = "from drivers.registry import load_driver; print(load_driver('mrz-serial').text)"
+    ended = subprocess.run([python, "-c", code], env=variables(), capture_output=True, text=True, check=True)
+    assert (
+        ended.stdout == "The driver mrz-serial needs the extra `post`, which is not installed (no serial).\n"
+    )
 
 
 def test_commands_name_their_extra(tmp_path: Path) -> None:
