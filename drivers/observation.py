@@ -2,7 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,7 +41,11 @@ class DataModel(BaseModel):
 
 
 def redact(value: object) -> Any:
-    """Render a part for a log or a bundle: unredacted fields unchanged, all others as type and size."""
+    """Render a part for a log or a bundle: unredacted fields unchanged, all others as type and size.
+
+    Of an unredacted field, models, lists and single values are rendered. Anything else, such as a mapping, a
+    model without an allow-list or bytes, may hold personal data that no list names: it is type and size too.
+    """
     match value:
         case DataModel():
             return {
@@ -50,8 +56,10 @@ def redact(value: object) -> Any:
             }
         case tuple() | list():
             return [redact(item) for item in value]
-        case _:
+        case str() | bool() | int() | float() | date() | time() | timedelta() | Decimal() | Enum():
             return value
+        case _:
+            return _size(value)
 
 
 def _size(value: object) -> Any:

@@ -35,7 +35,8 @@ COMMANDS = {
     "config": "Check the file that describes a post.",
     "trust": "Manage the post's own certificate authority: principals at its broker, and their rights.",
     "outbox": "Inspect queued events, without their payloads.",
-    "contract": "Write AsyncAPI 3 and JSON Schema of all messages at the broker.",
+    "contract": "Write AsyncAPI 3 and JSON Schema of all messages at the broker, or of what packages add "
+    "to them.",
     "record": "Record a device's bytes, personal data included, into a file that only its owner may read.",
     "replay": "Replay a recording into its driver and show the resulting events.",
     "anonymize": "Replace all personal data in a recording by pseudonyms, with matching check "

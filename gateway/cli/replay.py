@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
+from pydantic_core import to_jsonable_python
 
 from drivers.driver import BadFrame, Identity, PreviewFrame, Status
 from drivers.links.link import LinkError, NotInstalledError
@@ -23,6 +24,7 @@ from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import RecordingFile, need_driver, recording_or_fail
 from gateway.cli._lib.replay_player import ReplayError, ReplayPlayer, address_setting, observe
 from gateway.cli._lib.terminal import console, exit_with, not_installed, require_simulators
+from gateway.cli._render.event import fields_line
 from gateway.cli._render.event_summary import summarise_event
 from gateway.config import Post
 from gateway.contract.topics import Position
@@ -89,7 +91,7 @@ def _json(item: Any, *, shown: bool) -> str:
         case Identity():
             return json.dumps({"type": "identity", "data": item.model_dump(mode="json")})
         case Observation():
-            data = item.model_dump(mode="json") if shown else redact(item)
+            data = item.model_dump(mode="json") if shown else to_jsonable_python(redact(item))
             return json.dumps({"type": item.event_type, "data": data})
         case BadFrame(fault, wire):
             return json.dumps({"type": "bad frame", "data": {"fault": fault, "bytes": len(wire)}})
@@ -107,7 +109,7 @@ def _line(item: Any, *, shown: bool) -> str:
             return f"{'identity':<18} {' '.join(filter(None, named))}"
         case Observation():
             words = summarise_event(item, shown=shown)
-            text = json.dumps(redact(item)) if words is None else words.plain
+            text = fields_line(item, shown=shown) if words is None else words.plain
             return f"{item.event_type:<18} {text}"
         case BadFrame(fault, wire):
             return f"{'bad frame':<18} {fault}, {len(wire)} bytes"

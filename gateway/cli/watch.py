@@ -23,7 +23,7 @@ def watch(
     json: Annotated[bool, typer.Option("--json", help="Print one CloudEvent per line only.")] = False,
     verify: VerifyKeys = None,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show personal data of live travellers in full.")
+        bool, typer.Option("--reveal", help="Show personal data of real travellers in full.")
     ] = False,
 ) -> None:
     """Show events and device states as they arrive, until Ctrl-C.
@@ -31,7 +31,7 @@ def watch(
     With --verify, only what the gateway signed is shown; the rest is named on standard error. Without it,
     nothing is verified: the broker may have invented it.
 
-    Names and numbers of simulated travellers are shown; those of live ones only with --reveal.
+    Names and numbers of simulated travellers are shown; those of live and replayed ones only with --reveal.
     """
     post = load_or_fail(config)
     keys = load_verify_keys(post, verify)

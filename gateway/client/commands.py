@@ -5,10 +5,10 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import aiomqtt
-from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.connection import NO_SUBSCRIBERS
@@ -17,18 +17,16 @@ from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
     CommandState,
-    command_name,
     request_digest,
     signed_bytes,
 )
 from gateway.contract.reason_codes import CommandReason
-from gateway.contract.registry import COMMANDS
+from gateway.contract.states import DeviceDescription
 from gateway.contract.topics import ROOT, Position, SiteTopics
 
 if TYPE_CHECKING:
     from gateway.pki.jws import Signer
 
-_DONE = {kind.name: kind.done for kind in COMMANDS}
 ResultT = TypeVar("ResultT")
 DoneT = TypeVar("DoneT", bound=CommandOutput)
 
@@ -41,7 +39,7 @@ class CommandResult(Generic[ResultT]):
     transaction: str | None
     """Transaction that the events of this command carry."""
     result: ResultT
-    """The model of this command's result where this version has one, else its plain JSON."""
+    """The model of this command's result, ours or of a package at this desk; without one its plain JSON."""
     is_verified: bool = False
     """True if the gateway signed this answer; always False without `verify`."""
 
@@ -219,25 +217,30 @@ class CommandSender:
         return self._last_command_seq
 
 
+def is_stop_verb(description: DeviceDescription, verb: str) -> bool:
+    """Tell whether a verb stops a machine, as the gateway does."""
+    is_urgent = any(each.urgent for each in description.commands if each.verb == verb)
+    return is_urgent and any(each.moves for each in description.commands)
+
+
+def load_signer(key: "str | Path | Signer | None") -> "Signer | None":
+    """Load the station's key; raises OSError, UnusableKeyError."""
+    if not isinstance(key, str | Path):
+        return key
+    from gateway.pki.jws import Signer
+    from gateway.pki.keys import load_station_key
+
+    return Signer(load_station_key(Path(key)))
+
+
 def to_result(
-    answer: CommandAnswer,
-    family: str,
-    verb: str,
-    done: type[CommandOutput] | None,
-    *,
-    is_verified: bool = False,
+    answer: CommandAnswer, decode: Callable[[dict[str, Any]], Any], *, is_verified: bool = False
 ) -> CommandResult[Any]:
     """Return the result of a command that was done; else raises CommandRejected or CommandFailed."""
     cmd_id = answer.cmd_id or ""
     match answer.state:
         case CommandState.DONE:
-            model = done or _DONE.get(command_name("device", verb)) or _DONE.get(command_name(family, verb))
-            said = answer.result or {}
-            try:
-                result = said if model is None else model.model_validate(said, extra="ignore")
-            except ValidationError:
-                result = said
-            return CommandResult(cmd_id, answer.transaction, result, is_verified)
+            return CommandResult(cmd_id, answer.transaction, decode(answer.result or {}), is_verified)
         case CommandState.REJECTED | CommandState.EXPIRED:
             raise CommandRejected(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
         case CommandState.FAILED:
@@ -265,6 +268,16 @@ def unreachable(
 def _no_gateway(cmd_id: str) -> CommandNotSent:
     return CommandNotSent(
         cmd_id, "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+    )
+
+
+def wrong_arguments(position: Position, verb: str, expected: str) -> CommandNotSent:
+    """Make the error of arguments that are those of another command; `expected`: id of the right schema."""
+    return CommandNotSent(
+        "",
+        "wrong_arguments",
+        f"The arguments are not those of `{verb}` at {position}, whose schema is {expected}.",
+        "Use the model of that device's package, in the version that the gateway has.",
     )
 
 

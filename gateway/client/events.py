@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from drivers.observation import Observation
-from gateway.client.models import DiscardCounts, ReceivedEvent, to_model
+from gateway.client.decoder import Decoder
+from gateway.client.models import DiscardCounts, ReceivedEvent
 from gateway.contract.envelope import Event, read_event
 from gateway.contract.topics import Position
 
@@ -30,10 +31,12 @@ class EventAssembler:
         self,
         deliver: Callable[[ReceivedEvent], None],
         discarded: DiscardCounts,
+        decoder: Decoder,
         verifier: "SignatureVerifier | None" = None,
     ) -> None:
         self._deliver_event = deliver
         self._discarded = discarded
+        self._decoder = decoder
         self._verifier = verifier
         self._seen_ids: OrderedDict[str, None] = OrderedDict()
         self._last_seq: dict[tuple[str, str, str], int] = {}
@@ -77,7 +80,7 @@ class EventAssembler:
         received = ReceivedEvent(
             position,
             envelope,
-            to_model(envelope),
+            self._decoder.observation(envelope),
             {},
             None if lifetime_s is None else loop.time() + lifetime_s,
         )

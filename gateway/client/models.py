@@ -5,13 +5,10 @@ from typing import Any
 
 from drivers.observation import Observation
 from gateway.contract.commands import DeviceClaim
-from gateway.contract.envelope import Event, Provenance, to_cloudevents_type
+from gateway.contract.envelope import Event, Provenance
 from gateway.contract.last_values import LastValueMessage
-from gateway.contract.registry import EVENTS
 from gateway.contract.states import DeviceDescription, DeviceState
 from gateway.contract.topics import Position
-
-_MODELS: dict[str, type[Observation]] = {to_cloudevents_type(model.event_type): model for model in EVENTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +18,16 @@ class ReceivedEvent:
     position: Position
     envelope: Event[Any]
     data: Observation | dict[str, Any]
-    """The typed model where this version has one for the event type, else its plain JSON."""
+    """The model of the event's schema, ours or of a package at this desk; without one its plain JSON."""
     images: dict[str, bytes]
     """Images by role; a role that the event lists and that did not arrive in time is missing."""
     deadline_s: float | None = field(repr=False)
     """Moment when it becomes stale, in seconds of the event loop's clock; None: never."""
+
+    @property
+    def schema_id(self) -> str:
+        """Id of the JSON Schema of `data`, such as `urn:bgw:schema:document.read:v1`."""
+        return self.envelope.dataschema
 
     @property
     def is_simulated(self) -> bool:
@@ -82,11 +84,16 @@ class LastValue:
     position: Position
     message: LastValueMessage[Any]
     data: Observation | dict[str, Any]
-    """The typed model where this version has one for the event type, else its plain JSON."""
+    """The model of the value's schema, ours or of a package at this desk; without one its plain JSON."""
     is_verified: bool = False
     """True if its gateway signed it, and it is the newest; always False without `verify`."""
     age_s: float | None = field(default=None, compare=False)
     """Time since the last sign of life of its gateway, in seconds, when this was returned; None: unknown."""
+
+    @property
+    def schema_id(self) -> str:
+        """Id of the JSON Schema of `data`, such as `urn:bgw:schema:barrier.state:v1`."""
+        return self.message.dataschema
 
     @property
     def is_simulated(self) -> bool:
@@ -120,13 +127,6 @@ class DiscardCounts:
     """Not signed by a given key, or with a wrong signature; see `RejectedMessage`."""
     missing: int = 0
     """Gaps in the sequence numbers: events that expired before they arrived, or that were lost."""
-
-
-def to_model(envelope: Event[Any] | LastValueMessage[Any]) -> Observation | dict[str, Any]:
-    """Convert the data to its model; data that this version does not know stays plain JSON."""
-    model = _MODELS.get(envelope.type)
-    data: dict[str, Any] = envelope.data
-    return data if model is None else model.model_validate(data, extra="ignore")
 
 
 def to_position(position: str | Position) -> Position:

@@ -19,6 +19,19 @@ _REMEDIES: dict[int, str] = {
 }
 
 
+def log_problem(problem: ConnectionProblem) -> None:
+    """Log a problem as a sentence for a person at a terminal."""
+    log_warning(str(problem))
+
+
+def log_warning(text: str) -> None:
+    """Log a sentence for a person at a terminal."""
+    # Loading it takes a tenth of the time of this package's import, and few workstations have a problem.
+    import structlog
+
+    structlog.get_logger().warning(text)
+
+
 def not_connected(address: str, error: BaseException) -> ConnectionProblem:
     """Explain why there is no connection to the broker at `address` (`host:port`)."""
     why, how = _why(error)

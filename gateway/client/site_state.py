@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from gateway.client.models import DeviceStatus, LastValue, to_model
+from gateway.client.decoder import Decoder
+from gateway.client.models import DeviceStatus, LastValue
 from gateway.contract.commands import DeviceClaim
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
@@ -17,6 +18,7 @@ class SiteState:
     def __init__(
         self,
         on_status_changed: Callable[[DeviceStatus], None],
+        decoder: Decoder,
         is_alive: Callable[[str], bool],
         age_s: Callable[[str], float | None],
         is_current: Callable[[str], bool] | None = None,
@@ -29,6 +31,7 @@ class SiteState:
         signed and the newest; None: not verified. `is_awaited`: returns True while a session that has given
         no sign of life yet may still do so.
         """
+        self._decoder = decoder
         self._is_alive = is_alive
         self._age_s = age_s
         self._is_current = is_current
@@ -148,7 +151,9 @@ class SiteState:
         """Take a last value; an empty payload retracts it."""
         if payload:
             message = LastValueMessage[Any].model_validate_json(payload, extra="ignore")
-            self._last_values[position, event_type] = LastValue(position, message, to_model(message))
+            self._last_values[position, event_type] = LastValue(
+                position, message, self._decoder.observation(message)
+            )
         else:
             self._last_values.pop((position, event_type), None)
 

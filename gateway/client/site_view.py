@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import paho.mqtt.client as mqtt
 
+from gateway.client.decoder import Decoder
 from gateway.client.freshness import SILENCE_S, Freshness
 from gateway.client.models import DeviceStatus
 from gateway.client.site_state import SiteState
@@ -27,6 +28,7 @@ class SiteView:
     def __init__(
         self,
         on_status_changed: Callable[[DeviceStatus], None],
+        decoder: Decoder,
         freshness: Freshness,
         check: "StatementCheck | None",
     ) -> None:
@@ -37,7 +39,9 @@ class SiteView:
         self._first_seen_s: dict[str, float] = {}
         """Time at which each session was first named by a device's state."""
         is_current = None if check is None else self._is_current
-        self.state = SiteState(on_status_changed, self._is_alive, self._age_s, is_current, self._is_awaited)
+        self.state = SiteState(
+            on_status_changed, decoder, self._is_alive, self._age_s, is_current, self._is_awaited
+        )
 
     @property
     def is_verified(self) -> bool:

@@ -18,9 +18,21 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
+from drivers.vocabulary import Vocabulary
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import CommandResult, CommandSender, DoneT, no_token, to_result, unreachable
+from gateway.client.commands import (
+    CommandResult,
+    CommandSender,
+    DoneT,
+    is_stop_verb,
+    load_signer,
+    no_token,
+    to_result,
+    unreachable,
+    wrong_arguments,
+)
 from gateway.client.connection import Connection, connect_properties, subscriptions
+from gateway.client.decoder import OnUndecoded, desk_decoder
 from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
 from gateway.client.freshness import Freshness
@@ -35,7 +47,7 @@ from gateway.client.models import (
     to_position,
 )
 from gateway.client.previews import PreviewStream
-from gateway.client.problems import no_gateway, not_connected
+from gateway.client.problems import log_problem, no_gateway, not_connected
 from gateway.client.site_view import SiteView
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
@@ -46,7 +58,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from gateway.pki.jws import Signer
-
 
 STOP_WAIT_S = 0.3
 """Time that a stop waits for a gateway that is not known to be alive, in seconds."""
@@ -75,6 +86,8 @@ class Workstation:
         verify: "Mapping[str, Iterable[Ed25519PublicKey]] | None" = None,
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
+        vocabularies: Iterable[Vocabulary] | None = None,
+        on_undecoded: OnUndecoded | None = None,
     ) -> None:
         """Prepare a connection, without network access.
 
@@ -91,6 +104,10 @@ class Workstation:
         their event. States, claims and last values are used only while they are known to be the newest.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
         site, once for each new reason; without it, they are logged as warnings.
+        `vocabularies`: of packages, whose events and results are converted to their models; None: of those
+        that are installed here. All others arrive as JSON with the id of their schema.
+        `on_undecoded`: called with the reason and the remedy, once for each schema, where a package is faulty
+        or has another version here than at the gateway; without it, they are logged as warnings.
         """
         self._site = site
         self._root = TRAINING_ROOT if training else ROOT
@@ -107,17 +124,17 @@ class Workstation:
         self._task: asyncio.Task[None] | None = None
         self._held_claims: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, PreviewStream] = {}
-        self._signer = _load_signer(signing_key)
+        self._signer = load_signer(signing_key)
         self._command_sender = CommandSender(site, station or username, self._root, self._signer)
         self._client: Connection | None = None
         self._changed = asyncio.Event()
-        self._on_problem = on_problem or _log_problem
+        self._on_problem = on_problem or log_problem
         self._address = f"{host}:{port}"
         self.problem: ConnectionProblem | None = None
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
         self._queue = EventQueue(self.discarded)
-        freshness = Freshness()
+        freshness, self._decoder = Freshness(), desk_decoder(vocabularies, on_undecoded)
         verifier, check = None, None
         if verify is not None:
             from gateway.client.verification import SignatureVerifier, StatementCheck
@@ -126,9 +143,9 @@ class Workstation:
             verifier = SignatureVerifier(keys, site, self.discarded, on_rejected)
             prefix = f"{self._root}/{site}/"
             check = StatementCheck(keys, prefix, freshness, verifier.reject)
-        self._view = SiteView(self._queue.put, freshness, check)
+        self._view = SiteView(self._queue.put, self._decoder, freshness, check)
         self._site_state = self._view.state
-        self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
+        self._assembler = EventAssembler(self._queue.put, self.discarded, self._decoder, verifier)
         self._router = MessageRouter(
             site,
             self._view,
@@ -240,7 +257,7 @@ class Workstation:
         """Send a command to a device, and wait for its end.
 
         `expires_s`: time until it must have begun (1 to 5), in seconds. `timeout_s`: time to wait for its
-        end. `done`: the model of its result, where this version has none.
+        end. `done`: the model of its result, for type checkers, and where no vocabulary has one.
 
         Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
         """
@@ -250,7 +267,10 @@ class Workstation:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         session, description = await self._wait_for_session(where, verb, min(expires_s, timeout_s))
-        is_stop = _stops(description, verb)
+        is_stop = is_stop_verb(description, verb)
+        expected = self._decoder.expected_arguments(description, verb, request)
+        if expected is not None and not is_stop:
+            raise wrong_arguments(where, verb, expected)
 
         def left_s() -> float:
             return expires_s - (loop.time() - began_s)
@@ -274,7 +294,11 @@ class Workstation:
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer has its last number
-        return to_result(answer, description.family, verb, done, is_verified=self._view.is_verified)
+
+        def decode(said: dict[str, Any]) -> CommandOutput | dict[str, Any]:
+            return self._decoder.result(description, verb, done, said)
+
+        return to_result(answer, decode, is_verified=self._view.is_verified)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
         """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
@@ -326,7 +350,7 @@ class Workstation:
         A stop needs no proof that the gateway is alive: it is sent to the session that was seen last.
         """
         seen = self.status(position)
-        is_stop = seen.description is not None and _stops(seen.description, verb)
+        is_stop = seen.description is not None and is_stop_verb(seen.description, verb)
         try:
             async with asyncio.timeout(min(within_s, STOP_WAIT_S) if is_stop else within_s):
                 while True:
@@ -414,26 +438,3 @@ class Workstation:
         """Wake all callers that wait for a change."""
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
-
-
-def _stops(description: DeviceDescription, verb: str) -> bool:
-    """Tell whether a verb stops a machine, as the gateway does."""
-    is_urgent = any(each.urgent for each in description.commands if each.verb == verb)
-    return is_urgent and any(each.moves for each in description.commands)
-
-
-def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":
-    """Load the station's key; raises OSError, UnusableKeyError."""
-    if not isinstance(key, str | Path):
-        return key
-    from gateway.pki.jws import Signer
-    from gateway.pki.keys import load_station_key
-
-    return Signer(load_station_key(Path(key)))
-
-
-def _log_problem(problem: ConnectionProblem) -> None:
-    # Loading it takes a tenth of the time of this package's import, and few workstations have a problem.
-    import structlog
-
-    structlog.get_logger().warning(str(problem))  # a sentence for a person at a terminal

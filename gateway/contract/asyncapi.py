@@ -5,14 +5,17 @@ models; this file adds only what is in neither of them.
 """
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from drivers.observation import DataClass, Observation
+from drivers.vocabulary import Vocabulary
 from gateway.contract.asyncapi_commands import commands
 from gateway.contract.commands import PREVIEW_EXPIRY_S, TOKEN_INTERVAL_S, TOKEN_LIFE_S
-from gateway.contract.definitions import definitions, event_definition, last_value_definition, referring
+from gateway.contract.definitions import definitions, definitions_of, referring
 from gateway.contract.envelope import MEDIA_TYPE
-from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
+from gateway.contract.registry import GATEWAY_EVENTS, OURS
 from gateway.contract.schemas import (
     STATES,
     Schema,
@@ -53,12 +56,38 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def asyncapi(version: str) -> dict[str, Any]:
-    """Build the document for a version of the gateway."""
+@dataclass(frozen=True, slots=True)
+class DocumentHead:
+    """Id, title, version, description and licence of a document."""
+
+    id: str
+    title: str
+    version: str
+    description: str
+    license: str | None = None
+
+
+CONTRACT_VERSION = "1.0.0"
+"""Major: the `v1` of topics and types. Minor: incremented when a field, a word or a topic is added."""
+HEAD = DocumentHead(
+    "urn:bgw:contract:v1",
+    "Border post device gateway",
+    CONTRACT_VERSION,
+    "Events and states of the devices of a border post, and commands to them, over MQTT 5. "
+    "Within v1, fields, words "
+    "and topics are only added: ignore those that are unknown. Recognise repetitions by `id`, "
+    "order by (`epoch`, `stream`, `seq`), never by time. "
+    "A training post publishes the same under `bgw-training/v1`, and nothing under `bgw/v1`.",
+    "Apache-2.0",
+)
+
+
+def asyncapi(vocabularies: tuple[Vocabulary, ...] = (OURS,), head: DocumentHead = HEAD) -> dict[str, Any]:
+    """Build the document of vocabularies. Channels of every device, such as `state`, belong to ours."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
-    for name, address, text, binding, message in _channels():
+    for name, address, text, binding, message in _channels(vocabularies):
         servers = ["local"] if name in (PREVIEW, "gateway.fresh") else ["local", "hq"]
         channels[name] = {
             "address": address,
@@ -79,108 +108,117 @@ def asyncapi(version: str) -> dict[str, Any]:
             "bindings": {"mqtt": {**binding, "bindingVersion": BINDING}},
         }
         messages[name] = message
-    told = commands()
+    told = commands(vocabularies)
+    channels |= told.channels
     return {
         "asyncapi": "3.0.0",
-        "id": "urn:bgw:contract:v1",
+        "id": head.id,
         "info": {
-            "title": "Border post device gateway",
-            "version": version,
-            "description": (
-                "Events and states of the devices of a border post, and commands to them, over MQTT 5. "
-                "Within v1, fields, words "
-                "and topics are only added: ignore those that are unknown. Recognise repetitions by `id`, "
-                "order by (`epoch`, `stream`, `seq`), never by time. "
-                "A training post publishes the same under `bgw-training/v1`, and nothing under `bgw/v1`."
-            ),
-            "license": {"name": "Apache-2.0"},
+            "title": head.title,
+            "version": head.version,
+            "description": head.description,
+            **({} if head.license is None else {"license": {"name": head.license}}),
         },
         "defaultContentType": "application/json",
         "servers": _servers(),
-        "channels": channels | told.channels,
+        "channels": channels,
         "operations": operations | told.operations,
         "components": {
-            "parameters": _PARAMETERS,
+            "parameters": {
+                name: parameter
+                for name, parameter in _PARAMETERS.items()
+                if any(name in channel["parameters"] for channel in channels.values())
+            },
             "messages": messages | told.messages,
-            "schemas": _schemas(),
+            "schemas": _schemas(vocabularies, [*messages.values(), *told.messages.values()]),
         },
     }
 
 
-def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
-    """List every channel: name, address, purpose, MQTT operation binding, message."""
-    retained = {"qos": 1, "retain": True}
-    found = [
+_Channel = tuple[str, str, str, dict[str, Any], dict[str, Any]]
+"""Name, address, purpose, MQTT operation binding, message."""
+_RETAINED = {"qos": 1, "retain": True}
+
+
+def _channels(vocabularies: tuple[Vocabulary, ...]) -> Iterator[_Channel]:
+    """Yield every channel but those of commands."""
+    is_whole = OURS in vocabularies
+    if is_whole:
+        yield from _state_channels()
+    for vocabulary in vocabularies:
+        for event in vocabulary.observations:
+            yield from _event_channels(event, vocabulary)
+    if is_whole:
+        yield from _picture_channels()
+
+
+def _state_channels() -> list[_Channel]:
+    return [
         (
             "gateway.state",
             _TOPICS.gateway_state,
             "Birth and death of a gateway: retained, and its last will, sent 5 s after a connection is lost.",
-            retained,
+            _RETAINED,
             _state_message("gateway.state"),
         ),
         (
             "gateway.fresh",
             _TOPICS.fresh,
             f"Token of a gateway for signed commands: every {TOKEN_INTERVAL_S} s at the post's own broker.",
-            retained | {"messageExpiryInterval": TOKEN_LIFE_S},
+            _RETAINED | {"messageExpiryInterval": TOKEN_LIFE_S},
             _state_message("gateway.fresh"),
         ),
         (
             "device.description",
             _TOPICS.description(_DEVICE),
             "Description of the device at a position: retained, cleared when it leaves the configuration.",
-            retained,
+            _RETAINED,
             _state_message("device.description"),
         ),
         (
             "device.claim",
             _TOPICS.claim(_DEVICE),
             "Claim of a device: retained, cleared as soon as it ends.",
-            retained,
+            _RETAINED,
             _state_message("device.claim"),
         ),
         (
             "device.state",
             _TOPICS.state(_DEVICE),
             "State of a device: retained, sent at every transition and every connect.",
-            retained,
+            _RETAINED,
             _state_message("device.state"),
         ),
     ]
-    for event in EVENTS:
-        text = f"{describe_model(event)} Delivery class `{event.data_class}`; never retained."
-        found.append(
-            (
-                event.event_type,
-                _TOPICS.event(
-                    _TOPICS.gateway_position if event in GATEWAY_EVENTS else _DEVICE, event.event_type
-                ),
-                text,
-                _transient_binding(event),
-                _event_message(event),
-            )
-        )
-        if event.is_state:
-            text = (
-                f"The newest `{event.event_type}`: retained as long as the device is available, and removed "
-                "by an empty message at once when it is not."
-            )
-            now = _TOPICS.last_value(_DEVICE, event.event_type)
-            found.append((f"{event.event_type}.last-value", now, text, retained, _last_value_message(event)))
-    text = "One image of an event, sent before the event that lists it; never retained."
-    found.append(
-        (
-            "blob",
-            _TOPICS.blob(_DEVICE, "{event_id}", "{role}"),
-            text,
-            _transient_binding(None),
-            _blob_message(),
-        )
+
+
+def _event_channels(event: type[Observation], vocabulary: Vocabulary) -> Iterator[_Channel]:
+    position = _TOPICS.gateway_position if event in GATEWAY_EVENTS else _DEVICE
+    text = f"{describe_model(event)} Delivery class `{event.data_class}`; never retained."
+    yield (
+        event.event_type,
+        _TOPICS.event(position, event.event_type),
+        text,
+        _transient_binding(event),
+        _event_message(event, vocabulary),
     )
+    if event.is_state:
+        text = (
+            f"The newest `{event.event_type}`: retained as long as the device is available, and removed "
+            "by an empty message at once when it is not."
+        )
+        now = _TOPICS.last_value(_DEVICE, event.event_type)
+        message = _last_value_message(event, vocabulary)
+        yield f"{event.event_type}.last-value", now, text, _RETAINED, message
+
+
+def _picture_channels() -> Iterator[_Channel]:
+    text = "One image of an event, sent before the event that lists it; never retained."
+    blob = _TOPICS.blob(_DEVICE, "{event_id}", "{role}")
+    yield "blob", blob, text, _transient_binding(None), _blob_message()
     text = "Small pictures of a camera for the station that has claimed it: never retained, never stored."
     binding = {"qos": 1, "retain": False, "messageExpiryInterval": PREVIEW_EXPIRY_S}
-    found.append((PREVIEW, _TOPICS.preview(_DEVICE, "{station}"), text, binding, _preview_message()))
-    return found
+    yield PREVIEW, _TOPICS.preview(_DEVICE, "{station}"), text, binding, _preview_message()
 
 
 def _transient_binding(event: type[Observation] | None) -> dict[str, Any]:
@@ -206,9 +244,10 @@ def _state_message(name: str) -> dict[str, Any]:
     return _json_message(name, model.__name__, describe_model(model), example(model))
 
 
-def _last_value_message(event: type[Observation]) -> dict[str, Any]:
-    name = f"{event.event_type}.last-value"
-    return _json_message(name, last_value_definition(event), describe_model(event), last_value_example(event))
+def _last_value_message(event: type[Observation], vocabulary: Vocabulary) -> dict[str, Any]:
+    name, definition = f"{event.event_type}.last-value", definitions_of(vocabulary).last_values[event]
+    payload = last_value_example(event, vocabulary.version)
+    return _json_message(name, definition, describe_model(event), payload)
 
 
 def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -226,14 +265,14 @@ def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any])
     }
 
 
-def _event_message(event: type[Observation]) -> dict[str, Any]:
-    payload = {"$ref": f"#/components/schemas/{event_definition(event)}"}
+def _event_message(event: type[Observation], vocabulary: Vocabulary) -> dict[str, Any]:
+    payload = {"$ref": f"#/components/schemas/{definitions_of(vocabulary).events[event]}"}
     return _message(event.event_type, event.__name__, describe_model(event), MEDIA_TYPE, payload) | {
         "bindings": {
             "mqtt": {"payloadFormatIndicator": 1, "contentType": MEDIA_TYPE, "bindingVersion": BINDING}
         },
         "headers": {"$ref": "#/components/schemas/UserProperties"},
-        "examples": [{"name": event.event_type, "payload": event_example(event)}],
+        "examples": [{"name": event.event_type, "payload": event_example(event, vocabulary.version)}],
     }
 
 
@@ -282,9 +321,9 @@ def _servers() -> dict[str, Any]:
     }
 
 
-def _schemas() -> dict[str, Schema]:
-    """Return every definition, and those of this document alone: bytes, and MQTT's user properties."""
-    found: dict[str, Schema] = referring(dict(definitions()), "#/components/schemas/")
+def _schemas(vocabularies: tuple[Vocabulary, ...], messages: Iterable[dict[str, Any]]) -> dict[str, Schema]:
+    """Return every definition, and what only this document has: bytes, and MQTT's user properties."""
+    found: dict[str, Schema] = {}
     found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
     found["UserProperties"] = {
         "title": "UserProperties",
@@ -332,4 +371,8 @@ def _schemas() -> dict[str, Schema]:
             },
         },
     }
-    return dict(sorted(found.items()))
+    parts = (one.get(part, {}) for one in messages for part in ("payload", "headers"))
+    used = {part["$ref"].rpartition("/")[2] for part in parts if part}
+    shared: dict[str, Schema] = referring(dict(definitions(vocabularies)), "#/components/schemas/")
+    shared |= {name: schema for name, schema in found.items() if name in used}
+    return dict(sorted(shared.items()))

@@ -1,16 +1,17 @@
 """Commands in the AsyncAPI document: one channel in, one out, a message for each command."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from drivers.command import CommandType
+from drivers.vocabulary import Vocabulary
 from gateway.contract.commands import (
     ANSWER_EXPIRY_S,
     EXPIRY_LIMIT_S,
     CommandAnswer,
     CommandMessage,
-    CommandType,
 )
-from gateway.contract.definitions import answer_definition, command_definition
-from gateway.contract.registry import COMMANDS
+from gateway.contract.definitions import definitions_of
 from gateway.contract.schemas import describe_model, example
 from gateway.contract.topics import Position, SiteTopics
 
@@ -29,27 +30,38 @@ class Parts(NamedTuple):
     messages: dict[str, Any]
 
 
-def commands() -> Parts:
-    """Describe commands and their answers."""
+def commands(vocabularies: Iterable[Vocabulary]) -> Parts:
+    """Describe commands and their answers; no channels without commands."""
+    kinds = {
+        kind: (found.commands[kind], found.answers[kind])
+        for vocabulary in vocabularies
+        for found in (definitions_of(vocabulary),)
+        for kind in vocabulary.commands
+    }
+    if not kinds:
+        return Parts({}, {}, {})
     channels = {
         "command": _channel(
             _TOPICS.command(_DEVICE, "{verb}", "{station}"),
             f"Command of a station to a device: never retained, expires within {EXPIRY_LIMIT_S} s. A post "
             "may require a signature. The response topic is ignored; correlation data is copied.",
             ["site", "lane", "device", "verb", "station"],
-            [f"command.{kind.name}" for kind in COMMANDS],
+            [f"command.{kind.name}" for kind in kinds],
         ),
         "answer": _channel(
             _TOPICS.answer(_DEVICE, "{station}"),
             "Answers to a station's commands: `accepted`, then the final state; or the final state at once.",
             ["site", "lane", "device", "station"],
-            [f"answer.{kind.name}" for kind in COMMANDS],
+            [f"answer.{kind.name}" for kind in kinds],
         ),
     }
-    operations = {f"receive {kind.name}": _operation(kind) for kind in COMMANDS}
+    operations = {f"receive {kind.name}": _operation(kind) for kind in kinds}
     messages: dict[str, Any] = {}
-    for kind in COMMANDS:
-        messages |= {f"command.{kind.name}": _command(kind), f"answer.{kind.name}": _answer(kind)}
+    for kind, (command, answer) in kinds.items():
+        messages |= {
+            f"command.{kind.name}": _command(kind, command),
+            f"answer.{kind.name}": _answer(kind, answer),
+        }
     return Parts(channels, operations, messages)
 
 
@@ -77,28 +89,28 @@ def _operation(kind: CommandType) -> dict[str, Any]:
     }
 
 
-def _command(kind: CommandType) -> dict[str, Any]:
+def _command(kind: CommandType, definition: str) -> dict[str, Any]:
     return {
         "name": f"command.{kind.name}",
         "title": f"`{kind.verb}`",
         "summary": describe_model(kind.request),
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/SignatureProperties"},
-        "payload": {"$ref": f"#/components/schemas/{command_definition(kind)}"},
+        "payload": {"$ref": f"#/components/schemas/{definition}"},
         "correlationId": _CORRELATION,
         "bindings": {"mqtt": _JSON},
         "examples": [{"name": kind.name, "payload": command_example(kind)}],
     }
 
 
-def _answer(kind: CommandType) -> dict[str, Any]:
+def _answer(kind: CommandType, definition: str) -> dict[str, Any]:
     return {
         "name": f"answer.{kind.name}",
         "title": f"Answer to `{kind.verb}`",
         "summary": f"{describe_model(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/SignatureProperties"},
-        "payload": {"$ref": f"#/components/schemas/{answer_definition(kind)}"},
+        "payload": {"$ref": f"#/components/schemas/{definition}"},
         "correlationId": _CORRELATION,
         "bindings": {"mqtt": _JSON},
         "examples": [{"name": kind.name, "payload": answer_example(kind)}],

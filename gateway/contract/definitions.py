@@ -2,41 +2,113 @@
 
 The files of single messages (`schemas.py`) repeat definitions, because validators and code generators take
 one file at a time. Here each model has one definition, and an event is its envelope, narrowed to one type.
+
+Two packages may give their models one name. So the definitions of a package begin with its namespace,
+`AcmeWeighed`; those that it shares with this project, such as `Attachment`, do not.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from drivers.command import CommandType
 from drivers.observation import Observation
-from gateway.contract.commands import CommandAnswer, CommandMessage, CommandType
-from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
+from drivers.vocabulary import Vocabulary
+from gateway.contract.commands import CommandAnswer, CommandMessage
+from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type
 from gateway.contract.last_values import LastValueMessage
-from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import DIALECT, STATES, Schema, describe_model, to_open_schema
+from gateway.contract.registry import OURS
+from gateway.contract.schemas import (
+    DIALECT,
+    STATES,
+    Schema,
+    describe_model,
+    schema_names,
+    to_open_schema,
+)
 
 LOCAL = "#/$defs/"
 """Prefix of references, as `definitions` returns them."""
 EVENT_ENVELOPE, LAST_VALUE_ENVELOPE = "EventEnvelope", "LastValueEnvelope"
+_ENVELOPES: dict[type[BaseModel], str] = {
+    Event[Any]: EVENT_ENVELOPE,
+    LastValueMessage[Any]: LAST_VALUE_ENVELOPE,
+}
 _MODULES = re.compile(r"drivers__(?P<family>[a-z]+)__\w+__(?P<name>[A-Za-z]+)")
 """Pydantic's name for one of two models with the same name: `drivers__camera__observations__Area`."""
 
 
+@dataclass(frozen=True)
+class Definitions:
+    """Definitions of one vocabulary by their names, and the names of its messages."""
+
+    schemas: Mapping[str, Schema]
+    events: Mapping[type[Observation], str]
+    """Name of the definition of a whole event: `DocumentReadEvent`."""
+    last_values: Mapping[type[Observation], str]
+    """Name of the definition of a retained event: `BarrierStateLastValue`."""
+    commands: Mapping[CommandType, str]
+    """Name of the definition of a command: `BarrierOpenCommand`."""
+    answers: Mapping[CommandType, str]
+    """Name of the definition of the answer to a command: `BarrierOpenAnswer`."""
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Names of the definitions of all messages, in the order of the documents."""
+        events = [name for names in (self.events, self.last_values) for name in names.values()]
+        pairs = zip(self.commands.values(), self.answers.values(), strict=True)
+        return (*events, *(name for pair in pairs for name in pair))
+
+
 @cache
-def definitions() -> Mapping[str, Schema]:
-    """Return every definition by its name, sorted; references begin with `LOCAL`."""
-    found = {**_told(), **_asked()}
-    for event in EVENTS:
-        found[event_definition(event)] = _enveloped(event, EVENT_ENVELOPE)
-        if event.is_state:
-            found[last_value_definition(event)] = _enveloped(event, LAST_VALUE_ENVELOPE)
-    for kind in COMMANDS:
-        found[command_definition(kind)] = _command(kind)
-        found[answer_definition(kind)] = _answer(kind)
+def definitions_of(vocabulary: Vocabulary) -> Definitions:
+    """Return the definitions of a vocabulary; references begin with `LOCAL`."""
+    prefix = vocabulary.namespace.capitalize()
+    names = Definitions(
+        {},
+        {event: f"{prefix}{event.__name__}Event" for event in vocabulary.observations},
+        {event: f"{prefix}{event.__name__}LastValue" for event in vocabulary.observations if event.is_state},
+        {kind: f"{_camel(kind.name)}Command" for kind in vocabulary.commands},
+        {kind: f"{_camel(kind.name)}Answer" for kind in vocabulary.commands},
+    )
+    sent, sent_names = _sent(vocabulary)
+    received, received_names = _received(vocabulary)
+    if vocabulary != OURS:
+        shared = definitions_of(OURS).schemas
+        changed = _own_names(sent | received, shared, prefix, names.messages)
+        sent, received = _renamed(sent, changed), _renamed(received, changed)
+        sent_names = {model: changed.get(name, name) for model, name in sent_names.items()}
+        received_names = {model: changed.get(name, name) for model, name in received_names.items()}
+    found = {**sent, **received}
+    version = vocabulary.version
+    for event, name in names.events.items():
+        found[name] = _enveloped(event, version, EVENT_ENVELOPE, sent_names[event])
+    for event, name in names.last_values.items():
+        found[name] = _enveloped(event, version, LAST_VALUE_ENVELOPE, sent_names[event])
+    for kind, name in names.commands.items():
+        found[name] = _command(kind, name, received_names[kind.request])
+    for kind, name in names.answers.items():
+        found[name] = _answer(kind, name, sent_names[kind.done])
+    return Definitions(found, names.events, names.last_values, names.commands, names.answers)
+
+
+@cache
+def definitions(vocabularies: tuple[Vocabulary, ...] = (OURS,)) -> Mapping[str, Schema]:
+    """Return the definitions of vocabularies by their names, sorted, with those that they share with ours."""
+    parts = [definitions_of(vocabulary) for vocabulary in vocabularies]
+    found: dict[str, Schema] = {}
+    for schemas in (definitions_of(OURS).schemas, *(part.schemas for part in parts)):
+        if clash := sorted(name for name in schemas.keys() & found.keys() if schemas[name] != found[name]):
+            raise ValueError(f"two definitions have the name {clash[0]}")
+        found |= schemas
+    if OURS not in vocabularies:
+        used = _reachable({name for part in parts for name in part.messages}, found)
+        found = {name: found[name] for name in used}
     return dict(sorted(found.items()))
 
 
@@ -53,62 +125,56 @@ def referring(schema: Any, prefix: str) -> Any:
             return schema
 
 
-def message_schema() -> Schema:
+def message_schema(vocabularies: tuple[Vocabulary, ...] = (OURS,)) -> Schema:
     """Build the JSON Schema of any message of the contract, with every definition once."""
-    messages = [
-        *(model.__name__ for model in STATES.values()),
-        *(event_definition(event) for event in EVENTS),
-        *(last_value_definition(event) for event in EVENTS if event.is_state),
-        *(name(kind) for kind in COMMANDS for name in (command_definition, answer_definition)),
-    ]
+    is_whole = OURS in vocabularies
+    states = [model.__name__ for model in STATES.values()] if is_whole else []
+    messages = [name for vocabulary in vocabularies for name in definitions_of(vocabulary).messages]
+    versions = [f"{one.namespace}:v{one.version}".removeprefix(":") for one in vocabularies]
     return {
         "$schema": DIALECT,
-        "$id": f"{SCHEMA_BASE}message:v1",
+        "$id": f"{SCHEMA_BASE}message:{':'.join(versions)}",
         "title": "Message",
-        "description": "Any JSON message between a gateway and its consumers.",
-        "anyOf": [{"$ref": f"{LOCAL}{name}"} for name in messages],
-        "$defs": dict(definitions()),
+        "description": "Any JSON message between a gateway and its consumers."
+        if is_whole
+        else "Any event, last value, command or answer that these packages add.",
+        "anyOf": [{"$ref": f"{LOCAL}{name}"} for name in (*states, *messages)],
+        "$defs": dict(definitions(vocabularies)),
     }
-
-
-def event_definition(event: type[Observation]) -> str:
-    """Name of the definition of a whole event: `DocumentReadEvent`."""
-    return f"{event.__name__}Event"
-
-
-def last_value_definition(event: type[Observation]) -> str:
-    """Name of the definition of a retained event: `BarrierStateLastValue`."""
-    return f"{event.__name__}LastValue"
-
-
-def command_definition(kind: CommandType) -> str:
-    """Name of the definition of a command: `BarrierOpenCommand`."""
-    return f"{_camel(kind.name)}Command"
-
-
-def answer_definition(kind: CommandType) -> str:
-    """Name of the definition of the answer to a command: `BarrierOpenAnswer`."""
-    return f"{_camel(kind.name)}Answer"
 
 
 def _camel(name: str) -> str:
     return "".join(word.capitalize() for word in re.split(r"[._-]", name))
 
 
-def _told() -> dict[str, Schema]:
-    """Return what a gateway sends: data of events, envelopes without data, states, results."""
-    envelopes: dict[type[BaseModel], str] = {
-        Event[Any]: EVENT_ENVELOPE,
-        LastValueMessage[Any]: LAST_VALUE_ENVELOPE,
-    }
-    models: list[type[BaseModel]] = [*STATES.values(), *EVENTS, *envelopes, CommandAnswer]
-    models += [kind.done for kind in COMMANDS]
+def _sent(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[BaseModel], str]]:
+    """Return what a gateway sends: data of events, results; with ours, envelopes without data and states.
+
+    Returns the definitions by their names, and the names of the models.
+    """
+    models: list[type[BaseModel]] = list(vocabulary.observations)
+    if vocabulary == OURS:
+        models = [*STATES.values(), *models, *_ENVELOPES, CommandAnswer]
+    models += [kind.done for kind in vocabulary.commands]
     named, document = models_json_schema(
         [(model, "serialization") for model in dict.fromkeys(models)], ref_template=f"{LOCAL}{{model}}"
     )
-    found: dict[str, Schema] = _plainly_named(to_open_schema(document["$defs"]))
-    for model, name in envelopes.items():
-        schema = found.pop(named[model, "serialization"]["$ref"].removeprefix(LOCAL))
+    names = {model: named[model, "serialization"]["$ref"].removeprefix(LOCAL) for model in models}
+    found: dict[str, Schema] = to_open_schema(document.get("$defs", {}))
+    if vocabulary == OURS:
+        plain = {
+            name: f"{match['family'].capitalize()}{match['name']}"
+            for name in found
+            if (match := _MODULES.fullmatch(name))
+        }
+        found = _with_envelopes(_renamed(found, plain), names)
+        names = {model: plain.get(name, name) for model, name in names.items()}
+    return found, names
+
+
+def _with_envelopes(found: dict[str, Schema], names: Mapping[type[BaseModel], str]) -> dict[str, Schema]:
+    for model, name in _ENVELOPES.items():
+        schema = found.pop(names[model])
         del schema["properties"]["data"]
         schema["required"].remove("data")
         found[name] = {**schema, "title": name}
@@ -120,26 +186,43 @@ def _told() -> dict[str, Schema]:
     return found
 
 
-def _asked() -> dict[str, Schema]:
-    """Return what a gateway receives, as closed as the models.
+def _received(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[BaseModel], str]]:
+    """Return what a gateway receives, as closed as the models, and the names of the models.
 
     The name of a part that a gateway also sends ends in `Args` here: the sent part is open.
     """
-    _, document = models_json_schema(
-        [(kind.request, "validation") for kind in COMMANDS], ref_template=f"{LOCAL}{{model}}Args"
+    models = dict.fromkeys(kind.request for kind in vocabulary.commands)
+    named, document = models_json_schema(
+        [(model, "validation") for model in models], ref_template=f"{LOCAL}{{model}}Args"
     )
-    found = {f"{name}Args": schema for name, schema in document["$defs"].items()}
-    found["CommandMessage"] = CommandMessage.model_json_schema(mode="validation")
-    return found
-
-
-def _plainly_named(schemas: dict[str, Schema]) -> dict[str, Schema]:
-    """Prefix equal names of models by their family, `CameraArea`: modules are not part of the contract."""
-    names = {
-        name: f"{found['family'].capitalize()}{found['name']}"
-        for name in schemas
-        if (found := _MODULES.fullmatch(name))
+    names: dict[type[BaseModel], str] = {
+        model: named[model, "validation"]["$ref"].removeprefix(LOCAL) for model in models
     }
+    found = {f"{name}Args": schema for name, schema in document.get("$defs", {}).items()}
+    if vocabulary == OURS:
+        found["CommandMessage"] = CommandMessage.model_json_schema(mode="validation")
+    return found, names
+
+
+def _own_names(
+    found: Mapping[str, Schema], shared: Mapping[str, Schema], prefix: str, taken: Iterable[str]
+) -> dict[str, str]:
+    """Return the names of a package's definitions that are not equal to shared ones, with its prefix."""
+    equal = {name for name in found if shared.get(name) == found[name]}
+    while unlike := {name for name in equal if not _references(found[name]) <= equal}:
+        equal -= unlike
+    used, changed = {*shared, *taken}, {}
+    for name in sorted(found.keys() - equal):
+        own = f"{prefix}{''.join(part[:1].upper() + part[1:] for part in name.split('__'))}"
+        while own in used:
+            own = f"{own}Model"
+        used.add(own)
+        changed[name] = own
+    return changed
+
+
+def _renamed(schemas: Mapping[str, Schema], names: Mapping[str, str]) -> dict[str, Schema]:
+    """Return definitions under other names, with their titles and the references to them."""
 
     def renamed(schema: Any) -> Any:
         match schema:
@@ -159,38 +242,61 @@ def _plainly_named(schemas: dict[str, Schema]) -> dict[str, Schema]:
     }
 
 
-def _enveloped(event: type[Observation], envelope: str) -> Schema:
-    """Narrow an envelope to one type of event."""
-    narrowed = {
-        "type": {"type": "string", "const": to_cloudevents_type(event.event_type)},
-        "dataschema": {"type": "string", "const": to_schema_id(event.event_type)},
-        "data": {"$ref": f"{LOCAL}{event.__name__}"},
-    }
+def _references(schema: Any) -> set[str]:
+    """Return the names of the definitions to which a schema refers."""
+    match schema:
+        case {"$ref": str(reference), **rest}:
+            return {reference.removeprefix(LOCAL)} | _references(rest)
+        case dict():
+            return {name for part in schema.values() for name in _references(part)}
+        case list():
+            return {name for part in schema for name in _references(part)}
+        case _:
+            return set()
+
+
+def _reachable(names: set[str], found: Mapping[str, Schema]) -> set[str]:
+    """Return the names, and those of all definitions to which they refer."""
+    seen: set[str] = set()
+    while names:
+        seen |= names
+        names = {name for one in names for name in _references(found[one])} - seen
+    return seen
+
+
+def _enveloped(event: type[Observation], version: int, envelope: str, data: str) -> Schema:
+    """Narrow an envelope to one type of event; `data`: name of the definition of its data."""
+    named = schema_names(event, version).items()
+    narrowed: dict[str, Any] = {field: {"type": "string", "const": value} for field, value in named}
     return {
-        "title": to_cloudevents_type(event.event_type),
+        "title": to_cloudevents_type(event.event_type, version),
         "description": describe_model(event),
         "allOf": [
             {"$ref": f"{LOCAL}{envelope}"},
-            {"type": "object", "properties": narrowed, "required": ["data"]},
+            {
+                "type": "object",
+                "properties": narrowed | {"data": {"$ref": f"{LOCAL}{data}"}},
+                "required": ["data"],
+            },
         ],
     }
 
 
-def _command(kind: CommandType) -> Schema:
+def _command(kind: CommandType, title: str, args: str) -> Schema:
     return {
-        "title": command_definition(kind),
+        "title": title,
         "description": describe_model(kind.request),
         "allOf": [
             {"$ref": f"{LOCAL}CommandMessage"},
-            {"type": "object", "properties": {"args": {"$ref": f"{LOCAL}{kind.request.__name__}Args"}}},
+            {"type": "object", "properties": {"args": {"$ref": f"{LOCAL}{args}"}}},
         ],
     }
 
 
-def _answer(kind: CommandType) -> Schema:
-    result = {"anyOf": [{"$ref": f"{LOCAL}{kind.done.__name__}"}, {"type": "null"}]}
+def _answer(kind: CommandType, title: str, done: str) -> Schema:
+    result = {"anyOf": [{"$ref": f"{LOCAL}{done}"}, {"type": "null"}]}
     return {
-        "title": answer_definition(kind),
+        "title": title,
         "description": describe_model(kind.done),
         "allOf": [{"$ref": f"{LOCAL}CommandAnswer"}, {"type": "object", "properties": {"result": result}}],
     }

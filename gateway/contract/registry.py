@@ -16,7 +16,7 @@ from drivers.barrier.commands import (
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.camera.commands import ShowPreview, ShowPreviewResult, TakePicture, TakePictureResult
 from drivers.camera.observations import FaceCaptured, FaceFeedback, PlateRead, SceneCaptured
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
 from drivers.observation import Observation
@@ -32,7 +32,8 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
-from gateway.contract.commands import CLAIM_COMMAND_TYPES, CommandType
+from drivers.vocabulary import Vocabulary
+from gateway.contract.commands import CLAIM_COMMAND_TYPES
 from gateway.contract.events import (
     AuditCheckpoint,
     ClaimChanged,
@@ -96,3 +97,6 @@ COMMANDS: tuple[CommandType, ...] = (
     CommandType("camera.preview", ShowPreview, ShowPreviewResult),
 )
 """Commands: those of the gateway, then those of drivers, by the models that they share."""
+
+OURS = Vocabulary("", 1, EVENTS, COMMANDS)
+"""Vocabulary of this project, beside those of packages."""

@@ -13,18 +13,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
+from drivers.command import CommandType
 from drivers.observation import Observation
+from drivers.vocabulary import Vocabulary
 from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
-    CommandType,
     DeviceClaim,
     args_schema_id,
     result_schema_id,
 )
 from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
 from gateway.contract.last_values import LastValueMessage
-from gateway.contract.registry import COMMANDS, EVENTS
+from gateway.contract.registry import OURS
 from gateway.contract.states import DeviceDescription, DeviceState, FreshToken, GatewayState
 
 Schema = dict[str, Any]
@@ -41,31 +42,30 @@ STATES: dict[str, type[BaseModel]] = {
 COMMAND, ANSWER = f"{SCHEMA_BASE}command:v1", f"{SCHEMA_BASE}command.answer:v1"
 
 
-def data_schema(event: type[Observation]) -> Schema:
+def data_schema(event: type[Observation], version: int = 1) -> Schema:
     """Return the schema of an event's `data`; `dataschema` names its `$id`."""
-    return _document(event, to_schema_id(event.event_type))
+    return _document(event, to_schema_id(event.event_type, version))
 
 
-def event_schema(event: type[Observation]) -> Schema:
+def event_schema(event: type[Observation], version: int = 1) -> Schema:
     """Return the schema of a whole event, self-contained: generators follow no reference to other files."""
-    schema = _document(Event[event], f"{to_schema_id(event.event_type)}:event")  # type: ignore[valid-type]
-    return _pinned(event, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
+    schema = _document(Event[event], f"{to_schema_id(event.event_type, version)}:event")  # type: ignore[valid-type]
+    return _pinned(event, version, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
 
 
-def last_value_schema(event: type[Observation]) -> Schema:
+def last_value_schema(event: type[Observation], version: int = 1) -> Schema:
     """Return the schema of a last value, self-contained as in `event_schema`."""
-    schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type)}:last-value")  # type: ignore[valid-type]
-    return _pinned(event, schema, {})
+    schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type, version)}:last-value")  # type: ignore[valid-type]
+    return _pinned(event, version, schema, {})
 
 
-def _pinned(event: type[Observation], schema: Schema, more: dict[str, str]) -> Schema:
-    of_event = {"type": to_cloudevents_type(event.event_type), "dataschema": to_schema_id(event.event_type)}
-    for name, value in (more | of_event).items():
+def _pinned(event: type[Observation], version: int, schema: Schema, more: dict[str, str]) -> Schema:
+    for name, value in (more | schema_names(event, version)).items():
         field = schema["properties"][name]
         schema["properties"][name] = {
             key: part for key, part in field.items() if key not in ("pattern", "examples")
         } | {"const": value}
-    schema["title"] = to_cloudevents_type(event.event_type)
+    schema["title"] = to_cloudevents_type(event.event_type, version)
     schema["description"] = describe_model(event)
     return schema
 
@@ -75,33 +75,45 @@ def state_schema(name: str) -> Schema:
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
-def args_schema(kind: CommandType) -> Schema:
+def args_schema(kind: CommandType, version: int = 1) -> Schema:
     """Return the schema of a command's arguments, closed as the model: unknown fields are rejected."""
-    return _closed_document(kind.request, args_schema_id(kind.name))
+    return _closed_document(kind.request, args_schema_id(kind.name, version))
 
 
-def result_schema(kind: CommandType) -> Schema:
+def result_schema(kind: CommandType, version: int = 1) -> Schema:
     """Return the schema of a command's result."""
-    return _document(kind.done, result_schema_id(kind.name))
+    return _document(kind.done, result_schema_id(kind.name, version))
 
 
 @cache
-def schemas() -> Mapping[str, Schema]:
-    """Return every schema, by its file name."""
+def schemas(vocabulary: Vocabulary = OURS) -> Mapping[str, Schema]:
+    """Return every schema of a vocabulary, by its file name."""
     found: dict[str, Schema] = {}
-    for event in EVENTS:
-        found[f"{event.event_type}.v1.data.json"] = data_schema(event)
-        found[f"{event.event_type}.v1.event.json"] = event_schema(event)
+    version = vocabulary.version
+    for event in vocabulary.observations:
+        name = f"{event.event_type}.v{version}"
+        found[f"{name}.data.json"] = data_schema(event, version)
+        found[f"{name}.event.json"] = event_schema(event, version)
         if event.is_state:
-            found[f"{event.event_type}.v1.last-value.json"] = last_value_schema(event)
-    for name in STATES:
-        found[f"{name}.v1.json"] = state_schema(name)
-    found["command.v1.json"] = _closed_document(CommandMessage, COMMAND)
-    found["command.answer.v1.json"] = _document(CommandAnswer, ANSWER)
-    for kind in COMMANDS:
-        found[f"command.{kind.name}.v1.args.json"] = args_schema(kind)
-        found[f"command.{kind.name}.v1.result.json"] = result_schema(kind)
+            found[f"{name}.last-value.json"] = last_value_schema(event, version)
+    if vocabulary == OURS:
+        for name in STATES:
+            found[f"{name}.v1.json"] = state_schema(name)
+        found["command.v1.json"] = _closed_document(CommandMessage, COMMAND)
+        found["command.answer.v1.json"] = _document(CommandAnswer, ANSWER)
+    for kind in vocabulary.commands:
+        name = f"command.{kind.name}.v{version}"
+        found[f"{name}.args.json"] = args_schema(kind, version)
+        found[f"{name}.result.json"] = result_schema(kind, version)
     return found
+
+
+def schema_names(event: type[Observation], version: int) -> dict[str, str]:
+    """Return the fields of an event or a last value that name its type and its schema."""
+    return {
+        "type": to_cloudevents_type(event.event_type, version),
+        "dataschema": to_schema_id(event.event_type, version),
+    }
 
 
 def describe_model(model: type[BaseModel]) -> str:
@@ -119,23 +131,16 @@ def example(model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def event_example(event: type[Observation]) -> dict[str, Any]:
+def event_example(event: type[Observation], version: int = 1) -> dict[str, Any]:
     """Make an event of the examples of its fields."""
-    return example(Event[Any]) | {
-        "type": to_cloudevents_type(event.event_type),
-        "dataschema": to_schema_id(event.event_type),
-        "stream": f"lane-1/reader/{event.data_class}",
-        "data": example(event),
-    }
+    named = schema_names(event, version)
+    stream = f"lane-1/reader/{event.data_class}"
+    return example(Event[Any]) | named | {"stream": stream, "data": example(event)}
 
 
-def last_value_example(event: type[Observation]) -> dict[str, Any]:
+def last_value_example(event: type[Observation], version: int = 1) -> dict[str, Any]:
     """Make a last value of the examples of its fields."""
-    return example(LastValueMessage[Any]) | {
-        "type": to_cloudevents_type(event.event_type),
-        "dataschema": to_schema_id(event.event_type),
-        "data": example(event),
-    }
+    return example(LastValueMessage[Any]) | schema_names(event, version) | {"data": example(event)}
 
 
 def to_open_schema(schema: Any) -> Any:

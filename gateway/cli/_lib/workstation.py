@@ -13,7 +13,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.links.tls import client_context
-from gateway.cli._lib.terminal import exit_with
+from gateway.cli._lib.terminal import errors, exit_with
 from gateway.client import ConnectionProblem, RejectedMessage, Workstation
 from gateway.config import Post
 from gateway.pki.keys import UnusableKeyError, load_public_key
@@ -123,6 +123,7 @@ def make_workstation(
         verify=verify,
         on_rejected=on_refused,
         on_problem=on_problem,
+        on_undecoded=lambda text: errors.print(text, markup=False, soft_wrap=True),
     )
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from rich.text import Text
 
 from drivers.driver import StateCode
@@ -11,6 +12,9 @@ from drivers.observation import Observation, redact
 from drivers.passport.observations import DocumentRead, MrzRead
 from gateway.cli._render.event_summary import summarise_event
 from gateway.client import DeviceStatus, ReceivedEvent
+from gateway.common.one_line import to_one_line
+from gateway.common.printable import printable
+from gateway.contract.envelope import Provenance
 
 LIGHTS = {
     StateCode.ONLINE: "green",
@@ -20,16 +24,17 @@ LIGHTS = {
     StateCode.MAINTENANCE: "yellow",
     StateCode.AWAITING_ACCEPTANCE: "yellow",
 }
+_UNPUBLISHED = [name for name, field in Observation.model_fields.items() if field.exclude]
 
 
 def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
-    """Return one event as a line. Personal data of a live traveller only if revealed."""
+    """Return one event as a line. Personal data only of simulated travellers, or if revealed."""
     line = Text()
     line.append(f"{received.envelope.time.astimezone():%H:%M:%S} ", "dim")
     line.append(f"{received.position!s:<16} ", "bold")
     if received.is_simulated:
-        line.append("simulated ", "magenta")
-    shown = reveal or received.is_simulated
+        line.append(f"{received.envelope.provenance} ", "magenta")
+    shown = _is_shown(received, reveal=reveal)
     data = received.data
     summary = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
     line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if summary is None else summary)
@@ -39,20 +44,34 @@ def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
 
 
 def event_json(received: ReceivedEvent, *, reveal: bool) -> str:
-    """Return one event as a CloudEvent; of a live traveller only what may be shown."""
-    if reveal or received.is_simulated:
+    """Return one event as a CloudEvent; only of simulated travellers, or if revealed, with personal data."""
+    if _is_shown(received, reveal=reveal):
         return received.envelope.model_dump_json()
     data = redact(received.data) if isinstance(received.data, Observation) else {}
     return received.envelope.model_copy(update={"data": data}).model_dump_json()
 
 
-def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
-    """Return an event without a text of its own as JSON."""
+def _is_shown(received: ReceivedEvent, *, reveal: bool) -> bool:
+    """Tell whether personal data may be shown: a replayed recording may be of a real person."""
+    return reveal or received.envelope.provenance is Provenance.SIMULATED
+
+
+def fields_line(data: Observation, *, shown: bool) -> str:
+    """Return the fields of an event without a text of its own; without `shown`, only unredacted ones."""
+    fields: dict[str, Any] = to_jsonable_python(data if shown else redact(data))
+    return printable(to_one_line({name: one for name, one in fields.items() if name not in _UNPUBLISHED}))
+
+
+def _rest(data: object, *, shown: bool) -> str:
     match data:
         case Observation():
-            return data.model_dump_json() if shown else json.dumps(redact(data))
+            return fields_line(data, shown=shown)
+        case _ if shown:
+            return json.dumps(data)
+        case dict():
+            return f"({len(data)} fields hidden)"
         case _:
-            return json.dumps(data) if shown else f"({len(data)} fields hidden)"
+            return "(hidden)"
 
 
 def state_light(status: DeviceStatus) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """Jinja environments, one per language, and the filters of templates."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -9,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.common.one_line import to_one_line
 from gateway.common.printable import printable
 from gateway.console.web import labels
 from gateway.console.web.i18n import Translate, load_catalogue
@@ -51,7 +51,7 @@ def environment(language: str) -> Environment:
         "spoken": phone_code,
         "slug": lambda name: str(name).replace("/", "--"),
         "clock": format_time,
-        "brief": summarise,
+        "brief": to_one_line,
         "boom": lambda state: BOOM_ANGLES.get(state, -40),
         "lit": lambda sensed: {True: " on", False: "", None: " none"}.get(sensed, " none"),
         "sensed_words": lambda door: describe_door_sensors(door, load_catalogue(language).gettext),
@@ -69,11 +69,6 @@ def format_time(at: datetime | None) -> str:
     return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
 
 
-def summarise(data: Mapping[str, Any]) -> str:
-    """Return redacted content in one line, without empty values."""
-    return ", ".join(f"{name}: {_value(value)}" for name, value in data.items() if _is_shown(value))
-
-
 def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
     """Return the state of a door's sensors in labels, as the alternative text of its drawing."""
     names = {
@@ -89,13 +84,3 @@ def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
 
 def _words(of: Mapping[Any, str]) -> Callable[[object], str]:
     return lambda code: of.get(code, str(code))
-
-
-def _is_shown(value: object) -> bool:
-    return value is not None and value not in ([], (), "")
-
-
-def _value(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.adapters import PreviewAdapter
 from gateway.client import RejectedMessage
+from gateway.client.decoder import Decoder
 from gateway.client.freshness import SILENCE_S, Freshness
 from gateway.client.site_view import SiteView
 from gateway.client.verification import StatementCheck
@@ -31,7 +32,7 @@ class Post:
         check = StatementCheck(
             {GATEWAY: [self.key.public_key()]}, PREFIX, self.freshness, self.rejected.append
         )
-        self.view = SiteView(lambda status: None, self.freshness, check)
+        self.view = SiteView(lambda status: None, Decoder(()), self.freshness, check)
         self.sent: list[SimpleNamespace] = []
         self.gateway(session)
 

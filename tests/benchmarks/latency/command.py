@@ -49,7 +49,7 @@ def commands(count: int) -> list[CommandTimes]:
 
 async def _run_commands(port: int, times: CommandTimes, count: int) -> None:
     async with Quiet(
-        "127.0.0.1", port, site="uto-bench", positions=[POSITION], station=STATION
+        "127.0.0.1", port, site="uto-bench", positions=[POSITION], station=STATION, vocabularies=()
     ) as workstation:
         await workstation.command(POSITION, "open-up", timeout_s=20)
         began = time.monotonic()

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from support.vendors import acme
 
 from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead
 from drivers.barrier.observations import (
@@ -95,12 +96,14 @@ def document(lines: tuple[str, ...] = ERIKSSON_LINES["TD3"]) -> DocumentRead:
 
 
 @pytest.mark.parametrize("reveal", [False, True])
-@pytest.mark.parametrize("provenance", ["live", "simulated"])
-def test_live_traveller_needs_reveal(provenance: str, reveal: bool) -> None:
+@pytest.mark.parametrize("provenance", ["live", "simulated", "replayed", "dreamt"])
+def test_real_traveller_needs_reveal(provenance: str, reveal: bool) -> None:
     item = received(document(), provenance)
     for shown in (event_line(item, reveal=reveal).plain, event_json(item, reveal=reveal)):
         if provenance == "simulated" or reveal:
             assert "ERIKSSON" in shown
+        elif provenance == "replayed":
+            assert not any(word in shown for word in PERSONAL), "a recording may be of real people"
         else:
             assert not any(word in shown for word in PERSONAL)
 
@@ -222,6 +225,33 @@ def test_unknown_event_is_hidden_without_reveal() -> None:
     assert "ERIKSSON" not in event_line(unknown, reveal=False).plain
     assert "ERIKSSON" in event_line(unknown, reveal=True).plain
     assert "ERIKSSON" not in event_json(unknown, reveal=False)
+
+
+@pytest.mark.parametrize("data", [3, None, "ERIKSSON", ["ERIKSSON"], {"ERIKSSON": 1}])
+def test_any_unknown_data_is_one_hidden_line(data: Any) -> None:
+    for shown in (event_line(received(data), reveal=False).plain, event_json(received(data), reveal=False)):
+        assert "ERIKSSON" not in shown
+    assert event_line(received(data), reveal=True).plain.endswith(json.dumps(data))
+
+
+WEIGHED = acme.Weighed(
+    grams=23400,
+    at=datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC),
+    owner="ERIKSSON",
+    readings=(acme.Reading(cell=1, at=datetime(2026, 11, 23, tzinfo=UTC), label="ERIKSSON 1"),),
+)
+
+
+def test_event_of_package_shows_its_unredacted_fields() -> None:
+    line = event_line(received(WEIGHED), reveal=False).plain
+    assert "ERIKSSON" not in line
+    assert "grams: 23400, unit: g, at: 2026-11-23T08:15:30Z, owner: <str len=8>" in line
+    assert "ERIKSSON" in event_line(received(WEIGHED), reveal=True).plain
+    assert "ERIKSSON" in event_line(received(WEIGHED, "simulated"), reveal=False).plain
+
+    data = json.loads(event_json(received(WEIGHED), reveal=False))["data"]
+    assert (data["grams"], data["at"], data["owner"]) == (23400, "2026-11-23T08:15:30Z", "<str len=8>")
+    assert data["readings"][0]["label"] == "<str len=10>"
 
 
 def test_partial_date_marks_unknown_parts() -> None:

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from drivers.command import RESERVED_VERBS, RefusalReason
+from drivers.command import RESERVED_VERBS, CommandType, RefusalReason
 from drivers.registry import installed_drivers
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.asyncapi_commands import answer_example, command_example
@@ -16,13 +16,10 @@ from gateway.contract.commands import (
     CommandMessage,
     CommandOutcome,
     CommandState,
-    CommandType,
     args_schema_id,
-    command_name,
     describe_command,
     result_schema_id,
 )
-from gateway.contract.export import CONTRACT_VERSION
 from gateway.contract.reason_codes import REASON_TEXTS, CommandReason
 from gateway.contract.registry import COMMANDS
 from gateway.contract.schemas import schemas
@@ -69,14 +66,14 @@ def test_driver_commands_are_registered(name: str) -> None:
         pytest.skip("a driver of another package")
     driver = point.load()
     for verb, command in driver.commands.items():
-        kind = KINDS[command_name(driver.family, verb)]
+        kind = KINDS[driver.command_name(verb)]
         assert (command.arguments_type, command.result_type) == (kind.request, kind.done)
 
 
 def test_description_names_command_schemas() -> None:
     from support.plugins.scripted_drivers import ScriptedDriver
 
-    offered = describe_command("barrier", ScriptedDriver.commands["open-up"])
+    offered = describe_command("barrier.open-up", ScriptedDriver.commands["open-up"])
     assert (offered.verb, offered.moves, offered.urgent) == ("open-up", True, False)
     assert (offered.args, offered.result) == (
         "urn:bgw:schema:command.barrier.open-up:v1:args",
@@ -128,7 +125,7 @@ def test_newer_answer_is_readable() -> None:
 
 
 def test_every_command_is_in_asyncapi() -> None:
-    document = asyncapi(CONTRACT_VERSION)
+    document = asyncapi()
     for kind in COMMANDS:
         operation = document["operations"][f"receive {kind.name}"]
         assert operation["action"] == "receive"

@@ -14,10 +14,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
+from gateway.contract.asyncapi import CONTRACT_VERSION
 from gateway.contract.commands import CommandAnswer, CommandMessage
 from gateway.contract.compatibility import find_narrowings
 from gateway.contract.envelope import Event
-from gateway.contract.export import CONTRACT_VERSION
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import STATES, schemas

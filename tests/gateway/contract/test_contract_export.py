@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from filelock import FileLock
+from support.vendors import acme, kivu
 
 from gateway.contract.asyncapi import asyncapi
-from gateway.contract.export import CONTRACT_VERSION, DocumentDifference, compare, render_documents, write
+from gateway.contract.export import DocumentDifference, compare, render_documents, write
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
 from gateway.contract.topics import DeviceTopic, Position, SiteTopics
 
@@ -47,7 +48,7 @@ def test_written_files_equal_models(tmp_path: Path) -> None:
     assert write(tmp_path) == ()
 
     (tmp_path / "asyncapi.yaml").write_text("x")
-    (tmp_path / "schemas/face.read.v1.data.json").write_text("{}")
+    (tmp_path / "schemas/face.read.v1.data.json").write_text('{"$id": "urn:bgw:schema:face.read:v1"}')
     (tmp_path / "README.md").write_text("not ours")
     assert compare(tmp_path) == [
         DocumentDifference("asyncapi.yaml", "changed"),
@@ -61,7 +62,7 @@ def test_written_files_equal_models(tmp_path: Path) -> None:
 
 
 def test_every_topic_has_channel() -> None:
-    channels = asyncapi(CONTRACT_VERSION)["channels"]
+    channels = asyncapi()["channels"]
     topics = SiteTopics("{site}", "{gateway}")
     device = Position("{lane}", "{device}")
 
@@ -82,7 +83,7 @@ def test_every_topic_has_channel() -> None:
 
 
 def test_only_states_are_retained() -> None:
-    for name, operation in asyncapi(CONTRACT_VERSION)["operations"].items():
+    for name, operation in asyncapi()["operations"].items():
         binding = operation["bindings"]["mqtt"]
         assert binding["qos"] == 1
         assert binding["retain"] == name.endswith(RETAINED)
@@ -90,7 +91,7 @@ def test_only_states_are_retained() -> None:
 
 
 def test_address_examples_are_topics() -> None:
-    document = asyncapi(CONTRACT_VERSION)
+    document = asyncapi()
     for channel in document["channels"].values():
         address = channel["address"]
         for name, parameter in document["components"]["parameters"].items():
@@ -100,9 +101,7 @@ def test_address_examples_are_topics() -> None:
 
 
 def test_the_yaml_is_the_document() -> None:
-    assert yaml.safe_load(render_documents()["asyncapi.yaml"]) == json.loads(
-        json.dumps(asyncapi(CONTRACT_VERSION))
-    )
+    assert yaml.safe_load(render_documents()["asyncapi.yaml"]) == json.loads(json.dumps(asyncapi()))
 
 
 @pytest.fixture(scope="session")
@@ -151,12 +150,15 @@ def parsed(parser: Path, *texts: str) -> list[dict[str, Any]]:
 @pytest.mark.timeout(300)
 def test_asyncapi_parser_accepts_document(asyncapi_parser: Path) -> None:
     text = (ROOT / "config/contract/asyncapi.yaml").read_text()
-    wrong = asyncapi(CONTRACT_VERSION)
+    wrong = asyncapi()
     wrong["operations"]["send device.state"]["action"] = "shout"
 
-    found, refused = parsed(asyncapi_parser, text, json.dumps(wrong))
+    packages = asyncapi((acme.VOCABULARY, kivu.VOCABULARY))
+
+    found, of_packages, refused = parsed(asyncapi_parser, text, json.dumps(packages), json.dumps(wrong))
 
     # 0 is an error, 1 a warning; the rest is advice, such as to give an operation tags.
-    assert [one for one in found["diagnostics"] if one["severity"] <= 1] == []
-    assert len(found["channels"]) == len(asyncapi(CONTRACT_VERSION)["channels"])
+    for good in (found, of_packages):
+        assert [one for one in good["diagnostics"] if one["severity"] <= 1] == []
+    assert len(found["channels"]) == len(asyncapi()["channels"])
     assert [one for one in refused["diagnostics"] if one["severity"] == 0]
