@@ -59,7 +59,7 @@ def test_base_requires_client_only() -> None:
     assert closure("") <= REQUIRED
 
 
-def test_base_is_built_nowhere() -> None:
+def test_base_needs_no_compiler() -> None:
     """Each library has a wheel of its maker for this machine: no compiler is needed."""
     for name in closure("") - {OURS}:
         tags = re.findall(r"^Tag: \S+-(\S+)$", distribution(name).read_text("WHEEL") or "", re.MULTILINE)

@@ -153,7 +153,10 @@ def test_demo_and_workstation_from_wheel(distribution: Distribution, tmp_path: P
             shown += _lines_until(process.stdout, "simulated TD")
         finally:
             process.send_signal(signal.SIGINT)
-            rest, _ = process.communicate(timeout=PATIENCE_S)
+            try:
+                rest, _ = process.communicate(timeout=PATIENCE_S)
+            finally:
+                process.kill()  # nothing, once it has ended
     assert process.returncode == 0, "".join(shown) + rest
     assert "median latency" in rest
     assert re.fullmatch(r"lane-\d/reader [A-Z0-9<]+\n", read)

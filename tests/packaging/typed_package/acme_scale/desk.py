@@ -1,13 +1,16 @@
 """Workstation that weighs luggage."""
 
 from acme_scale.observations import Weighed, WeighOut, WeighOutResult
+from acme_scale.vocabulary import VOCABULARY
 from drivers.passport.observations import DocumentRead
 from gateway.client import CommandRejected, DeviceStatus, Workstation
 
 
 async def weigh(host: str) -> float:
     """Return the mass of the next luggage; release the same from the hopper."""
-    async with Workstation(host, site="ke-busia", positions=["lane-1/scale"], station="lane-1") as desk:
+    async with Workstation(
+        host, site="ke-busia", positions=["lane-1/scale"], station="lane-1", vocabularies=[VOCABULARY]
+    ) as desk:
         status: DeviceStatus = desk.status("lane-1/scale")
         if not status.is_online:
             return 0.0

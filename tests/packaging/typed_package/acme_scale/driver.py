@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from acme_scale.observations import Weighed, WeighOut, WeighOutResult
+from acme_scale.vocabulary import VOCABULARY
 from drivers.command import CommandRefusal, Invocation, RefusalReason, command
 from drivers.driver import BadFrame, Driver, Family, Identity, Status
 from drivers.links.framing import CompleteFrame, DamagedFrame, frames
@@ -26,7 +27,9 @@ class ScaleSettings(SerialSettings):
 class Scale(Driver[ScaleSettings]):
     """A luggage scale on a serial line."""
 
-    family = Family.UNKNOWN
+    family = Family("luggage_scale")
+    vocabulary = VOCABULARY
+    driver_api = 1
     settings_model = ScaleSettings
     observation_types = (Weighed,)
     usb_ids = ((0x1234, 0x5678),)
