@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from drivers import clock
 from drivers.observation import DataModel, OpenEnum
@@ -124,14 +124,18 @@ class CommandSpec:
     """Its `Invocation.recorded` says when the decision on it is on the disk."""
 
 
+RequestT = TypeVar("RequestT", bound=CommandArguments)
+DoneT = TypeVar("DoneT", bound=CommandOutput)
+
+
 @dataclass(frozen=True, slots=True)
-class CommandType:
+class CommandType(Generic[RequestT, DoneT]):
     """One type of command that the contract describes."""
 
     name: str
     """Family or namespace of a package, and verb, such as `barrier.open`; `device` means every device."""
-    request: type[CommandArguments]
-    done: type[CommandOutput]
+    request: type[RequestT]
+    done: type[DoneT]
 
     @property
     def verb(self) -> str:

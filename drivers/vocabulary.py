@@ -5,6 +5,7 @@ its module has models only.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from drivers.command import CommandType
 from drivers.observation import Observation
@@ -22,7 +23,7 @@ class Vocabulary:
     version: int
     """Version of all its schemas; it grows when a field is removed, renamed or changes its meaning."""
     observations: tuple[type[Observation], ...] = ()
-    commands: tuple[CommandType, ...] = ()
+    commands: tuple[CommandType[Any, Any], ...] = ()
 
     def owns(self, name: str) -> bool:
         """Return True if an event type or a command is in its namespace."""

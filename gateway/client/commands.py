@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import aiomqtt
 
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, DoneT
 from gateway.client.connection import NO_SUBSCRIBERS
 from gateway.client.models import ConnectionProblem
 from gateway.contract.commands import (
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from gateway.pki.jws import Signer
 
 ResultT = TypeVar("ResultT")
-DoneT = TypeVar("DoneT", bound=CommandOutput)
 
 
 @dataclass(frozen=True, slots=True)

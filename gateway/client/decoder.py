@@ -4,13 +4,14 @@ Reads the vocabularies of packages, never their drivers. What fits no model stay
 a package, or have another version of it than the gateway.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import Observation
 from drivers.vocabulary import Vocabulary
 from gateway.client.problems import log_warning
@@ -44,7 +45,7 @@ class Decoder:
         self._events: dict[tuple[str, str], type[Observation]] = {}
         """Models of packages by the type and the schema id of an event."""
         self._results = {result_schema_id(kind.name): kind.done for kind in OURS.commands}
-        self._arguments: dict[type[CommandArguments], set[str]] = {}
+        self._arguments: dict[type[object], set[str]] = {}
         """Schema ids of the models that only packages have."""
         for vocabulary in vocabularies:
             self._add(vocabulary)
@@ -89,14 +90,24 @@ class Decoder:
         found = None if model is None else self._fitted(model, said, schema)
         return said if found is None else found
 
-    def expected_arguments(self, description: DeviceDescription, verb: str, request: object) -> str | None:
-        """Return the schema id that a device expects, if `request` is the model of another command.
+    def expected_arguments(
+        self, description: DeviceDescription, command: str | CommandType[Any, Any], request: object
+    ) -> str | None:
+        """Return the schema id that a device expects, if a command or its arguments are of another one.
 
         Two vendors may have one verb, and arguments of one that the other accepts with another meaning.
         """
-        known = self._arguments.get(type(request)) if isinstance(request, CommandArguments) else None
+        verb = command if isinstance(command, str) else command.verb
         expected = next((one.args for one in description.commands if one.verb == verb), None)
-        return None if known is None or expected is None or expected in known else expected
+        if expected is None:
+            return None
+        if isinstance(command, CommandType):
+            # The version of a package that is not here is unknown; ours is 1.
+            version = self._versions.get(command.name.partition(".")[0], _version_of(expected))
+            known = {args_schema_id(command.name, version)}
+        else:
+            known = self._arguments.get(type(request), {expected})
+        return None if expected in known else expected
 
     def _fitted(self, model: type[ModelT], data: Any, schema: str) -> ModelT | None:
         """Convert as the gateway does, from JSON; return None for data that do not fit."""
@@ -125,6 +136,12 @@ class Decoder:
         if schema not in self._said and len(self._said) < MAX_SENTENCES:
             self._said.add(schema)
             self._on_undecoded(text)
+
+
+def _version_of(schema: str) -> int:
+    """Return the version in the id of a schema of arguments; 1 if it has none."""
+    found = re.search(r":v([0-9]{1,9}):", schema)
+    return int(found[1]) if found else 1
 
 
 def _short(schema: str) -> str:

@@ -17,13 +17,12 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, CommandOutput, CommandType, DoneT, RequestT
 from drivers.vocabulary import Vocabulary
 from gateway.client.claims import HeldClaim
 from gateway.client.commands import (
     CommandResult,
     CommandSender,
-    DoneT,
     is_stop_verb,
     load_signer,
     no_token,
@@ -221,6 +220,18 @@ class Workstation:
     async def command(
         self,
         position: str | Position,
+        verb: CommandType[RequestT, DoneT],
+        request: RequestT | None = None,
+        *,
+        expires_s: int = ...,
+        timeout_s: float = ...,
+        transaction: str | None = ...,
+    ) -> CommandResult[DoneT]: ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
         verb: str,
         request: CommandArguments | Mapping[str, Any] | None = None,
         *,
@@ -246,7 +257,7 @@ class Workstation:
     async def command(
         self,
         position: str | Position,
-        verb: str,
+        verb: str | CommandType[Any, Any],
         request: CommandArguments | Mapping[str, Any] | None = None,
         *,
         done: type[CommandOutput] | None = None,
@@ -256,6 +267,7 @@ class Workstation:
     ) -> CommandResult[Any]:
         """Send a command to a device, and wait for its end.
 
+        `verb`: or the type of the command, such as one of a package, which has the model of its result.
         `expires_s`: time until it must have begun (1 to 5), in seconds. `timeout_s`: time to wait for its
         end. `done`: the model of its result, for type checkers, and where no vocabulary has one.
 
@@ -264,11 +276,14 @@ class Workstation:
         where = self._require_own_position(position)
         if not 1 <= expires_s <= EXPIRY_LIMIT_S:
             raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
+        wanted = verb
+        if isinstance(verb, CommandType):
+            done, verb = done or verb.done, verb.verb
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         session, description = await self._wait_for_session(where, verb, min(expires_s, timeout_s))
         is_stop = is_stop_verb(description, verb)
-        expected = self._decoder.expected_arguments(description, verb, request)
+        expected = self._decoder.expected_arguments(description, wanted, request)
         if expected is not None and not is_stop:
             raise wrong_arguments(where, verb, expected)
 

@@ -75,7 +75,7 @@ def _channel(address: str, text: str, parameters: list[str], messages: list[str]
     }
 
 
-def _operation(kind: CommandType) -> dict[str, Any]:
+def _operation(kind: CommandType[Any, Any]) -> dict[str, Any]:
     return {
         "action": "receive",
         "channel": {"$ref": "#/channels/command"},
@@ -89,7 +89,7 @@ def _operation(kind: CommandType) -> dict[str, Any]:
     }
 
 
-def _command(kind: CommandType, definition: str) -> dict[str, Any]:
+def _command(kind: CommandType[Any, Any], definition: str) -> dict[str, Any]:
     return {
         "name": f"command.{kind.name}",
         "title": f"`{kind.verb}`",
@@ -103,7 +103,7 @@ def _command(kind: CommandType, definition: str) -> dict[str, Any]:
     }
 
 
-def _answer(kind: CommandType, definition: str) -> dict[str, Any]:
+def _answer(kind: CommandType[Any, Any], definition: str) -> dict[str, Any]:
     return {
         "name": f"answer.{kind.name}",
         "title": f"Answer to `{kind.verb}`",
@@ -123,12 +123,12 @@ _CORRELATION = {
 }
 
 
-def command_example(kind: CommandType) -> dict[str, Any]:
+def command_example(kind: CommandType[Any, Any]) -> dict[str, Any]:
     """Make a command of the examples of its fields."""
     return example(CommandMessage) | {"args": example(kind.request)}
 
 
-def answer_example(kind: CommandType) -> dict[str, Any]:
+def answer_example(kind: CommandType[Any, Any]) -> dict[str, Any]:
     """Make the answer to a command that was done."""
     said = {"reason": None, "text": "", "how": "", "result": example(kind.done)}
     return example(CommandAnswer) | said

@@ -52,9 +52,9 @@ class Definitions:
     """Name of the definition of a whole event: `DocumentReadEvent`."""
     last_values: Mapping[type[Observation], str]
     """Name of the definition of a retained event: `BarrierStateLastValue`."""
-    commands: Mapping[CommandType, str]
+    commands: Mapping[CommandType[Any, Any], str]
     """Name of the definition of a command: `BarrierOpenCommand`."""
-    answers: Mapping[CommandType, str]
+    answers: Mapping[CommandType[Any, Any], str]
     """Name of the definition of the answer to a command: `BarrierOpenAnswer`."""
 
     @property
@@ -282,7 +282,7 @@ def _enveloped(event: type[Observation], version: int, envelope: str, data: str)
     }
 
 
-def _command(kind: CommandType, title: str, args: str) -> Schema:
+def _command(kind: CommandType[Any, Any], title: str, args: str) -> Schema:
     return {
         "title": title,
         "description": describe_model(kind.request),
@@ -293,7 +293,7 @@ def _command(kind: CommandType, title: str, args: str) -> Schema:
     }
 
 
-def _answer(kind: CommandType, title: str, done: str) -> Schema:
+def _answer(kind: CommandType[Any, Any], title: str, done: str) -> Schema:
     result = {"anyOf": [{"$ref": f"{LOCAL}{done}"}, {"type": "null"}]}
     return {
         "title": title,

@@ -3,6 +3,8 @@
 Imports observations, never a driver or a device library.
 """
 
+from typing import Any
+
 from drivers.access.commands import PulseOutput, PulseOutputResult
 from drivers.access.observations import CardRead, ReaderStatus
 from drivers.barrier.commands import (
@@ -81,7 +83,7 @@ An event that is not listed is in no schema and in no AsyncAPI document.
 GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset((ClockStepped, AuditCheckpoint))
 """Events of the gateway itself, published at `_gw/{gateway}`."""
 
-COMMANDS: tuple[CommandType, ...] = (
+COMMANDS: tuple[CommandType[Any, Any], ...] = (
     *CLAIM_COMMAND_TYPES,
     CommandType("fingerprint_scanner.capture", CaptureFinger, CaptureFingerResult),
     CommandType("fingerprint_scanner.cancel", CommandArguments, CommandOutput),

@@ -75,12 +75,12 @@ def state_schema(name: str) -> Schema:
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
-def args_schema(kind: CommandType, version: int = 1) -> Schema:
+def args_schema(kind: CommandType[Any, Any], version: int = 1) -> Schema:
     """Return the schema of a command's arguments, closed as the model: unknown fields are rejected."""
     return _closed_document(kind.request, args_schema_id(kind.name, version))
 
 
-def result_schema(kind: CommandType, version: int = 1) -> Schema:
+def result_schema(kind: CommandType[Any, Any], version: int = 1) -> Schema:
     """Return the schema of a command's result."""
     return _document(kind.done, result_schema_id(kind.name, version))
 

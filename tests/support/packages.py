@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers import probe, registry
 from drivers.packages import entry_points, vocabularies
 
 Install = Callable[..., None]
@@ -37,6 +38,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         importlib.invalidate_caches()
         entry_points.offers.cache_clear()
         vocabularies._read.cache_clear()
+        registry._found.clear()
+        registry.load_driver.cache_clear()
+        probe.probe.cache_clear()
 
     yield _install
     for module in modules:

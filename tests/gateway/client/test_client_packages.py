@@ -11,11 +11,12 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import until
 from support.gateway.published_events import BASE, EventPublisher, first, mosquitto, publisher, workstation_at
 from support.packages import Install, install
+from support.patience import PATIENCE_S
 from support.vendors import acme, kivu, texts
 
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary
-from gateway.client import CommandNotSent, CommandResult, Workstation
+from gateway.client import CommandNotSent, CommandResult, Workstation, freshness
 from gateway.client.decoder import Decoder
 from gateway.contract.commands import CommandDescription, args_schema_id, result_schema_id
 from gateway.contract.registry import OURS
@@ -145,7 +146,7 @@ async def test_wrong_data_of_ours_are_still_unreadable(
     assert (raw.data, desk.discarded.unreadable) == ({}, 1)
 
 
-async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPublisher, silent: None) -> None:
     await publisher.alive("one")
     body = {"time": AT, "clock": "synced", "provenance": "live", "session": "one"}
     for event_type, version, data in (
@@ -155,7 +156,8 @@ async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPubli
         value = body | named(event_type, version) | {"data": data | {"attachments": []}}
         await publisher.say(f"{BASE}/now/{event_type}", json.dumps(value).encode(), retain=True)
     async with workstation_at(mosquitto, vocabularies=[ACME]) as desk:
-        await until(lambda: desk.last_value("lane-1/reader", "acme.tilt") is not None)
+        for name in ("acme.level", "acme.tilt"):
+            await until(lambda name=name: desk.last_value("lane-1/reader", name) is not None)
         level, tilt = (desk.last_value("lane-1/reader", each) for each in ("acme.level", "acme.tilt"))
         assert level is not None
         assert tilt is not None
@@ -164,7 +166,13 @@ async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPubli
 
 
 @pytest.fixture
-def scales(mosquitto: Mosquitto, publisher: EventPublisher) -> "Scales":
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a gateway that gives one sign of life count as alive for the whole test."""
+    monkeypatch.setattr(freshness, "SILENCE_S", 10 * PATIENCE_S)
+
+
+@pytest.fixture
+def scales(mosquitto: Mosquitto, publisher: EventPublisher, silent: None) -> "Scales":
     return Scales(mosquitto, publisher)
 
 
@@ -196,14 +204,20 @@ class Scales:
         await self.publisher.say(f"{BASE}/desc", body, retain=True)
         await self.publisher.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
 
-    async def ask(self, request: Any, result: dict[str, Any], **more: Any) -> CommandResult[Any]:
+    async def ask(
+        self, request: Any, result: dict[str, Any], *, verb: Any = "weigh", **more: Any
+    ) -> CommandResult[Any]:
         """Send a command, and answer it."""
         vocabularies = more.pop("vocabularies", [ACME, KIVU])
         answering = asyncio.create_task(self._answer(result))
         try:
             desk = workstation_at(self.broker, station="counter-1", vocabularies=vocabularies)
             async with desk as workstation:
-                return await workstation.command("lane-1/reader", "weigh", request, **more)
+                await until(lambda: workstation.status("lane-1/reader").is_online)
+                await until(lambda: workstation.status("lane-1/reader").description is not None)
+                return await workstation.command(
+                    "lane-1/reader", verb, request, expires_s=5, timeout_s=PATIENCE_S, **more
+                )
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
@@ -242,6 +256,24 @@ async def test_arguments_of_another_vendor_are_not_sent(scales: Scales) -> None:
     with pytest.raises(CommandNotSent, match="in the version that the gateway has"):
         await scales.ask(acme.Weigh(), {})
     assert scales.arguments == []
+
+
+@pytest.mark.parametrize("vocabularies", [[ACME, KIVU], []], ids=["installed", "not installed"])
+async def test_command_by_its_type(scales: Scales, vocabularies: list[Vocabulary]) -> None:
+    """Its arguments may be left out: the type names the vendor."""
+    await scales.describe(ACME)
+    for request in (None, acme.Weigh(settle_s=2), {"settle_s": 3}):
+        done = await scales.ask(request, {"grams": 5}, verb=acme.WEIGH, vocabularies=vocabularies)
+        assert done.result == acme.WeighResult(grams=5)
+    with pytest.raises(CommandNotSent, match=r"whose schema is urn:bgw:schema:command\.acme\.weigh:v2:args"):
+        await scales.ask(None, {}, verb=kivu.WEIGH, vocabularies=vocabularies)
+    assert scales.arguments == [{}, {"settle_s": 2}, {"settle_s": 3}]
+
+
+async def test_command_of_other_version_is_not_sent(scales: Scales) -> None:
+    await scales.describe(ACME, version=3)
+    with pytest.raises(CommandNotSent, match="in the version that the gateway has"):
+        await scales.ask(None, {}, verb=acme.WEIGH)
 
 
 async def test_stop_is_sent_with_any_arguments(scales: Scales) -> None:

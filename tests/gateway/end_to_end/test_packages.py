@@ -12,8 +12,9 @@ from support.gateway.station_roles import permit_commands
 from support.patience import PATIENCE_S
 from support.vendors import NAMES, acme, kivu, write_packages
 
+from drivers.command import CommandArguments, CommandOutput
 from gateway.cli._render.event import event_json, event_line
-from gateway.client import CommandNotSent, ReceivedEvent, Workstation
+from gateway.client import CommandNotSent, CommandRejected, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 
 __all__ = ["gateway"]
@@ -58,6 +59,24 @@ async def events(desk: Workstation, *types: str) -> AsyncIterator[ReceivedEvent]
                     return
 
 
+async def weigh(desk: Workstation, name: str, request: CommandArguments) -> CommandOutput:
+    """Return the result of `weigh`; on a busy machine it may come too late, and is sent again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                done = await desk.command(
+                    f"lane-1/{name}", "weigh", request, expires_s=5, timeout_s=PATIENCE_S
+                )
+            except CommandNotSent as no:
+                if no.reason == "wrong_arguments":
+                    raise
+            except CommandRejected as no:
+                if no.reason != "expired":
+                    raise
+            else:
+                return done.result
+
+
 async def test_two_vendors_side_by_side(post: GatewayFixture) -> None:
     types = "bgw.acme.weighed.v2", "bgw.acme.level.v2", "bgw.kivu.weighed.v1"
     async with post.workstation(**DESK) as desk, post.workstation(vocabularies=()) as other:
@@ -71,8 +90,8 @@ async def test_two_vendors_side_by_side(post: GatewayFixture) -> None:
         # Typed at the desk that has the packages, as JSON with the id of the schema at the other.
         assert found["bgw.acme.weighed.v2"].data == acme.Weighed.model_validate_json(WEIGHED)
         assert found["bgw.kivu.weighed.v1"].data == kivu.Weighed(kilograms=23.4)
+        await until(lambda: desk.last_value("lane-1/acme", "acme.level") is not None)
         level = desk.last_value("lane-1/acme", "acme.level")
-        assert level is not None
         assert level.data == acme.Level(is_level=True)
         assert {event.schema_id for event in raw.values()} == {
             "urn:bgw:schema:acme.weighed:v2", "urn:bgw:schema:acme.level:v2", "urn:bgw:schema:kivu.weighed:v1"
@@ -95,12 +114,11 @@ async def test_two_vendors_side_by_side(post: GatewayFixture) -> None:
             ("acme", acme.Weigh(settle_s=0.5), b'={"grams": 7}\n', acme.WeighResult(grams=7)),
             ("kivu", kivu.Weigh(crate=7), b'={"kilograms": 7}\n', kivu.WeighResult(kilograms=7)),
         ):
-            asking = asyncio.create_task(desk.command(f"lane-1/{name}", "weigh", request))
-            await post.wires[f"lane-1/{name}"].wait_for_bytes(f"weigh {request.model_dump_json()}".encode())
             await post.wires[f"lane-1/{name}"].send(answer)
-            assert (await asking).result == result
+            assert await weigh(desk, name, request) == result
+            await post.wires[f"lane-1/{name}"].wait_for_bytes(f"weigh {request.model_dump_json()}".encode())
         with pytest.raises(CommandNotSent, match=r"command\.kivu\.weigh:v1:args"):
-            await desk.command("lane-1/kivu", "weigh", acme.Weigh())
+            await weigh(desk, "kivu", acme.Weigh())
 
 
 @pytest.mark.thorough

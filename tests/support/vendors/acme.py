@@ -71,4 +71,5 @@ class WeighResult(CommandOutput):
     grams: int = Field(description="Weight, in grams.", examples=[23400])
 
 
-VOCABULARY = Vocabulary("acme", 2, (Weighed, Level), (CommandType("acme.weigh", Weigh, WeighResult),))
+WEIGH = CommandType("acme.weigh", Weigh, WeighResult)
+VOCABULARY = Vocabulary("acme", 2, (Weighed, Level), (WEIGH,))

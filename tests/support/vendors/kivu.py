@@ -43,4 +43,5 @@ class WeighResult(CommandOutput):
     kilograms: float = Field(description="Weight, in kilograms.", examples=[23.4])
 
 
-VOCABULARY = Vocabulary("kivu", 1, (Weighed,), (CommandType("kivu.weigh", Weigh, WeighResult),))
+WEIGH = CommandType("kivu.weigh", Weigh, WeighResult)
+VOCABULARY = Vocabulary("kivu", 1, (Weighed,), (WEIGH,))
