@@ -118,7 +118,7 @@ messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.console.catalogues
 
 # Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
-PACKAGED := chip http camera uvc fingerprint gpio console usb wedge osdp
+PACKAGED := post chip http camera uvc fingerprint gpio console usb wedge osdp
 deb: $(BIN)/uv | system-packages
 	index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} /usr/bin/python3 systemd/deb/build.py \
 		--uv $(BIN)/uv $(if $(DEB_VERSION),--version $(DEB_VERSION))

@@ -35,13 +35,15 @@ class CompatibilityRow(BaseModel):
     model: str = Field(
         max_length=80, description="Model, as on the label of the device.", examples=["OCR315e"]
     )
-    firmware: str = Field("", max_length=80, description="Version of its firmware.", examples=["2.14"])
+    firmware: str = Field(
+        default="", max_length=80, description="Version of its firmware.", examples=["2.14"]
+    )
     connection: str = Field(max_length=40, description="Kind of its link.", examples=["serial"])
     certified_on: date = Field(description="Date of the certification.", examples=["2026-12-01"])
     gateway_version: str = Field(
         pattern=r"^\d+\.\d+\.\d+\S*$", description="Version of the gateway.", examples=["0.1.0"]
     )
-    notes: str = Field("", max_length=500, description="Failed and untried criteria.", examples=[""])
+    notes: str = Field(default="", max_length=500, description="Failed and untried criteria.", examples=[""])
 
     @field_validator("maker", "model")
     @classmethod

@@ -6,20 +6,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 
 from drivers.command import CommandSpec, commands_of
-from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, Direction
-from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
 from drivers.record import DeviceRecord
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from drivers.vocabulary import Vocabulary
 
 _FAMILY = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+if TYPE_CHECKING:
+    # A workstation loads this module for the states of devices, and no link.
+    from drivers.links.factory import LinkFactory
+    from drivers.links.settings import Settings
 
 
 class Family(StrEnum):
@@ -74,16 +77,18 @@ class Identity(DataModel):
     model: str = Field(
         description="Model, as stated by the device or its USB descriptor.", examples=["OCR315e"]
     )
-    manufacturer: str | None = Field(None, description="Manufacturer, where known.", examples=["Access-IS"])
+    manufacturer: str | None = Field(
+        default=None, description="Manufacturer, where known.", examples=["Access-IS"]
+    )
     serial_number: str | None = Field(
-        None, description="Serial number stated by the device, if any.", examples=["SIM0001"]
+        default=None, description="Serial number stated by the device, if any.", examples=["SIM0001"]
     )
     firmware: str | None = Field(
-        None, description="Firmware version, where the device states it.", examples=["2.14"]
+        default=None, description="Firmware version, where the device states it.", examples=["2.14"]
     )
 
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Driver(ABC, Generic[SettingsT]):
     """A device of one model. Every open uses a new instance, so no state but `record` survives a reopen."""
 
     family: ClassVar[Family]
-    settings_model: ClassVar[type[Settings]]
+    settings_model: ClassVar["type[Settings]"]
     observation_types: ClassVar[tuple[type[Observation], ...]]
     """Types of observations it can yield; advertised in the device's description."""
     driver_api: ClassVar[int] = 1
@@ -140,7 +145,7 @@ class Driver(ABC, Generic[SettingsT]):
         super().__init_subclass__(**kwargs)
         cls.commands = MappingProxyType(commands_of(cls))
 
-    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
+    def __init__(self, settings: SettingsT, links: "LinkFactory") -> None:
         self.settings = settings
         self.links = links
         self.record = DeviceRecord()

@@ -137,26 +137,30 @@ class Check(DataModel):
     group: CheckGroup = Field(description="Object of the check.", examples=["optical"])
     outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
     weight: Weight = Field(
-        Weight.MANDATORY, description="Weight of the check in the overall outcome.", examples=["mandatory"]
+        default=Weight.MANDATORY,
+        description="Weight of the check in the overall outcome.",
+        examples=["mandatory"],
     )
     code: str | None = Field(
-        None, description="Generic optical code as light_property_feature.", examples=["ir_ab_mr"]
+        default=None, description="Generic optical code as light_property_feature.", examples=["ir_ab_mr"]
     )
     reason: str | None = Field(
-        None,
+        default=None,
         description="Machine-readable cause of an outcome other than `successful`.",
         examples=["document_removed"],
     )
     text: str | None = Field(
-        None,
+        default=None,
         description="A short sentence for the user. Never personal data.",
         examples=["The document was removed during the read."],
     )
     vendor_code: str | None = Field(
-        None, description="The vendor's word for the outcome, unchanged.", examples=["UV_DULL_PAPER_MRZ"]
+        default=None,
+        description="The vendor's word for the outcome, unchanged.",
+        examples=["UV_DULL_PAPER_MRZ"],
     )
     duration_ms: float | None = Field(
-        None, ge=0, description="Duration of the check, in milliseconds.", examples=[3.2]
+        default=None, ge=0, description="Duration of the check, in milliseconds.", examples=[3.2]
     )
 
 
@@ -177,7 +181,9 @@ class Attachment(DataModel):
         description="SHA-256 of the bytes, lower-case hexadecimal.",
         examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
     )
-    content: bytes = Field(b"", exclude=True, repr=False, description="The bytes themselves; never in JSON.")
+    content: bytes = Field(
+        default=b"", exclude=True, repr=False, description="The bytes themselves; never in JSON."
+    )
 
     @classmethod
     def from_bytes(cls, role: str, media_type: str, content: bytes) -> Self:
@@ -224,18 +230,18 @@ class Observation(DataModel):
             raise TypeError(f"{cls.__name__} is about a person and must not be a state")
 
     transaction: str | None = Field(
-        None,
+        default=None,
         exclude=True,
         description="Transaction id, shared by all events of one traveller, document or capture.",
     )
     wire: bytes = Field(
-        b"",
+        default=b"",
         exclude=True,
         repr=False,
         description="Device bytes that it was read from, for the technician at the post.",
     )
     attachments: tuple[Attachment, ...] = Field(
-        (), description="Images sent before this event, one message each.", examples=[[]]
+        default=(), description="Images sent before this event, one message each.", examples=[[]]
     )
 
     def chip_effort(self) -> ChipEffort | None:

@@ -34,17 +34,19 @@ class SelfTestStep(DataModel):
     name: str = Field(description="Code of the step.", examples=["link.answers"])
     outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
     text: str = Field(description="Result, in a plain sentence.", examples=["It responded in 12 ms."])
-    measured: float | None = Field(None, description="Measured value, in `unit`.", examples=[12.0])
-    unit: str = Field("", description="Unit of the measured value.", examples=["ms"])
-    at_least: float | None = Field(None, description="Lower limit of good values, in `unit`.", examples=[0.0])
+    measured: float | None = Field(default=None, description="Measured value, in `unit`.", examples=[12.0])
+    unit: str = Field(default="", description="Unit of the measured value.", examples=["ms"])
+    at_least: float | None = Field(
+        default=None, description="Lower limit of good values, in `unit`.", examples=[0.0]
+    )
     at_most: float | None = Field(
-        None, description="Upper limit of good values, in `unit`.", examples=[500.0]
+        default=None, description="Upper limit of good values, in `unit`.", examples=[500.0]
     )
     action: str = Field(
-        "none", description="Recommended action of a person, as for states.", examples=["clean"]
+        default="none", description="Recommended action of a person, as for states.", examples=["clean"]
     )
     how: str = Field(
-        "", description="Instructions for the action.", examples=["Wipe the glass with a dry cloth."]
+        default="", description="Instructions for the action.", examples=["Wipe the glass with a dry cloth."]
     )
 
 

@@ -13,9 +13,14 @@ def main() -> NoReturn:
     code: int | str | None = INTERRUPTED
     try:
         # Loading the command line's libraries takes a tenth of a second, during which Ctrl-C must work too.
-        from gateway.cli import main as run
+        from gateway import base_install
 
-        run()
+        if base_install.missing_modules():
+            code = base_install.run()
+        else:
+            from gateway.cli import main as run
+
+            run()
     except KeyboardInterrupt:
         pass
     except SystemExit as end:

@@ -39,7 +39,7 @@ class Fault(BaseModel):
 class ReadFault(Fault):
     """A fault of the next reads: of their lines, their frame or its transmission."""
 
-    reads: int = Field(1, ge=1, description="Number of consecutive reads affected.")
+    reads: int = Field(default=1, ge=1, description="Number of consecutive reads affected.")
     rank: ClassVar[int] = 0
     """Order in which the faults of one read apply, lowest first, whatever the order of injection."""
 
@@ -56,14 +56,16 @@ class Unplug(Fault):
     """Pull the cable now."""
 
     fault: Literal["unplug"] = "unplug"
-    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
+    for_s: float | None = Field(
+        default=None, gt=0, description="Seconds until it returns; permanent if omitted."
+    )
 
 
 class Noise(Fault):
     """Meaningless bytes on an idle line, now."""
 
     fault: Literal["noise"] = "noise"
-    size: int = Field(16, ge=1, le=4096, description="Number of bytes.")
+    size: int = Field(default=16, ge=1, le=4096, description="Number of bytes.")
     seed: int = 0
 
     @property
@@ -83,7 +85,7 @@ class Silence(ReadFault):
 
     fault: Literal["silence"] = "silence"
     for_s: float | None = Field(
-        None, gt=0, description="Seconds of silence from now, including answers to commands."
+        default=None, gt=0, description="Seconds of silence from now, including answers to commands."
     )
 
     def frame(self, sent: Transmission) -> Transmission:
@@ -106,7 +108,10 @@ class MissingLine(ReadFault):
 
     fault: Literal["missing-line"] = "missing-line"
     line: int = Field(
-        1, ge=1, le=3, description="Number of the line, counted from 1; of two lines, 3 means the last."
+        default=1,
+        ge=1,
+        le=3,
+        description="Number of the line, counted from 1; of two lines, 3 means the last.",
     )
     rank: ClassVar[int] = 1
 
@@ -120,7 +125,7 @@ class WrongDigit(ReadFault):
     """A check digit of the zone that does not match its data."""
 
     fault: Literal["wrong-digit"] = "wrong-digit"
-    check: Check = Field(Check.NUMBER, description="Name of the check digit.")
+    check: Check = Field(default=Check.NUMBER, description="Name of the check digit.")
     rank: ClassVar[int] = -1  # before the lines are swapped or removed
 
     def lines(self, lines: Lines) -> Lines:
@@ -151,9 +156,9 @@ class Truncated(ReadFault):
 
     fault: Literal["cut"] = "cut"
     at: int = Field(ge=0, description="Number of bytes that are still sent.")
-    unplug: bool = Field(False, description="Whether the frame ends because the cable was pulled.")
+    unplug: bool = Field(default=False, description="Whether the frame ends because the cable was pulled.")
     for_s: float | None = Field(
-        None, gt=0, description="With `unplug`: seconds until it is plugged in again."
+        default=None, gt=0, description="With `unplug`: seconds until it is plugged in again."
     )
     rank: ClassVar[int] = 1
 
@@ -172,8 +177,8 @@ class Garbage(ReadFault):
     """Meaningless bytes directly before and after the frame."""
 
     fault: Literal["garbage"] = "garbage"
-    before: int = Field(8, ge=0, le=4096, description="Number of bytes before the frame.")
-    after: int = Field(0, ge=0, le=4096, description="Number of bytes after the frame.")
+    before: int = Field(default=8, ge=0, le=4096, description="Number of bytes before the frame.")
+    after: int = Field(default=0, ge=0, le=4096, description="Number of bytes after the frame.")
     seed: int = 0
     rank: ClassVar[int] = 2
 
@@ -187,8 +192,8 @@ class SlowBytes(ReadFault):
     """The frame arrives a few bytes at a time."""
 
     fault: Literal["dribble"] = "dribble"
-    size: int = Field(1, ge=1, description="Bytes in one piece.")
-    every_ms: float = Field(5.0, ge=0, description="Pause between pieces, in milliseconds.")
+    size: int = Field(default=1, ge=1, description="Bytes in one piece.")
+    every_ms: float = Field(default=5.0, ge=0, description="Pause between pieces, in milliseconds.")
 
     def frame(self, sent: Transmission) -> Transmission:
         """Return the same bytes in small pieces."""
@@ -199,8 +204,8 @@ class WrongRate(ReadFault):
     """The reader sends at another rate than the host receives."""
 
     fault: Literal["wrong-rate"] = "wrong-rate"
-    sent_baud: int = Field(9600, gt=0, description="Rate of the reader, in bits per second.")
-    received_baud: int = Field(115200, gt=0, description="Rate of the host, in bits per second.")
+    sent_baud: int = Field(default=9600, gt=0, description="Rate of the reader, in bits per second.")
+    received_baud: int = Field(default=115200, gt=0, description="Rate of the host, in bits per second.")
     rank: ClassVar[int] = 3
 
     def frame(self, sent: Transmission) -> Transmission:
@@ -223,7 +228,7 @@ class Delayed(ReadFault):
     """A pause before the reader sends."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(2.0, gt=0, description="Delay in seconds.")
+    delay_s: float = Field(default=2.0, gt=0, description="Delay in seconds.")
 
     def frame(self, sent: Transmission) -> Transmission:
         """Return the same bytes, delayed."""

@@ -13,7 +13,7 @@ class ScheduledFault(BaseModel, Generic[FaultT]):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     at_s: float = Field(ge=0, description="Seconds after a host first opened the line.")
-    every_s: float | None = Field(None, gt=0, description="Repetition period, in seconds.")
+    every_s: float | None = Field(default=None, gt=0, description="Repetition period, in seconds.")
     fault: FaultT
 
     @model_validator(mode="before")

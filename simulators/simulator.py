@@ -38,7 +38,9 @@ class SimulatorSettings(BaseModel):
         description='Position in the post, as "lane-1/reader".',
     )
     kind: str
-    seed: int = Field(0, description="Seed; the same seed gives the same travellers at the same intervals.")
+    seed: int = Field(
+        default=0, description="Seed; the same seed gives the same travellers at the same intervals."
+    )
 
     def build(self) -> Simulator:
         """Build the simulator of these settings."""

@@ -17,9 +17,11 @@ class PulseOutput(CommandArguments):
 
     unredacted_fields = frozenset({"output", "duration_s"})
 
-    output: int = Field(0, ge=0, le=255, description="Number of the output, counted from 0.", examples=[0])
+    output: int = Field(
+        default=0, ge=0, le=255, description="Number of the output, counted from 0.", examples=[0]
+    )
     duration_s: float = Field(
-        1.0,
+        default=1.0,
         ge=TENTH_S,
         le=LONGEST_S,
         description="Duration, in seconds; the reader counts tenths.",

@@ -19,7 +19,7 @@ class BoardBarrierSettings(BarrierSettings):
 
     board: BoardSettings = Field(description="Board with the relays of the barrier.")
     inputs_from: AnyInputBoard | None = Field(
-        None, description="Another board: its inputs are numbered after those of the first."
+        default=None, description="Another board: its inputs are numbered after those of the first."
     )
 
     @model_validator(mode="after")

@@ -13,13 +13,13 @@ class OpenBarrier(CommandArguments):
     unredacted_fields = frozenset({"door", "permit_s"})
 
     door: str = Field(
-        "",
+        default="",
         pattern=DOOR_NAME_PATTERN,
         description="Name of the door; empty if there is only one.",
         examples=["first"],
     )
     permit_s: float | None = Field(
-        None,
+        default=None,
         ge=1,
         le=120,
         description="Validity of the permit after the door is open, in seconds; if absent, as configured.",
@@ -33,7 +33,7 @@ class CloseBarrier(CommandArguments):
     unredacted_fields = frozenset({"door"})
 
     door: str = Field(
-        "",
+        default="",
         pattern=DOOR_NAME_PATTERN,
         description="Name of the door; empty if there is only one.",
         examples=["first"],
@@ -106,13 +106,13 @@ class RelayWrite(DataModel):
         examples=["open"],
     )
     door: str = Field(
-        "",
+        default="",
         pattern=DOOR_NAME_PATTERN,
         description="Name of the door; empty if there is only one.",
         examples=["first"],
     )
     relay: int | None = Field(
-        None, ge=0, description="Relay that was closed; null for a release.", examples=[0]
+        default=None, ge=0, description="Relay that was closed; null for a release.", examples=[0]
     )
     after_s: float = Field(ge=0, description="Time since the command, in seconds.", examples=[0.02])
     outcome: WriteOutcome = Field(description="Outcome of the write.", examples=["acknowledged"])
@@ -130,7 +130,7 @@ class MoveResult(CommandOutput):
         examples=[1.9],
     )
     writes: tuple[RelayWrite, ...] = Field(
-        (),
+        default=(),
         description="Writes to the relays during the command, also those that no command has caused.",
         examples=[[{"kind": "open", "door": "", "relay": 0, "after_s": 0.02, "outcome": "acknowledged"}]],
     )
@@ -147,7 +147,7 @@ class StopResult(CommandOutput):
         examples=[True],
     )
     state: MovementState = Field(
-        MovementState.UNKNOWN,
+        default=MovementState.UNKNOWN,
         description="State of the barrier by the last reading of its limit switches. `closing` and `opening` "
         "become `stopped` once no end was reached in the time that a machine needs to brake.",
         examples=["closing"],

@@ -127,7 +127,7 @@ class DoorState(DataModel):
     )
 
     door: str = Field(
-        "",
+        default="",
         pattern=DOOR_NAME_PATTERN,
         description="Name of the door; empty if there is only one.",
         examples=["first"],
@@ -136,13 +136,13 @@ class DoorState(DataModel):
     open_limit: bool = Field(description="The open limit switch is made.", examples=[False])
     closed_limit: bool = Field(description="The closed limit switch is made.", examples=[True])
     presence: bool | None = Field(
-        None, description="A person or object is detected in the way of the door.", examples=[False]
+        default=None, description="A person or object is detected in the way of the door.", examples=[False]
     )
     entry_side: bool | None = Field(
-        None, description="A person is detected on the entry side.", examples=[True]
+        default=None, description="A person is detected on the entry side.", examples=[True]
     )
     exit_side: bool | None = Field(
-        None, description="A person is detected on the exit side.", examples=[False]
+        default=None, description="A person is detected on the exit side.", examples=[False]
     )
 
 
@@ -168,7 +168,7 @@ class BarrierState(Observation):
         description="State of the barrier; of two doors, the more severe state.", examples=["closed"]
     )
     reason: StateReason = Field(
-        StateReason.LIMIT_SWITCHES, description="Cause of the state.", examples=["limit_switches"]
+        default=StateReason.LIMIT_SWITCHES, description="Cause of the state.", examples=["limit_switches"]
     )
     doors: tuple[DoorState, ...] = Field(
         min_length=1,
@@ -176,27 +176,27 @@ class BarrierState(Observation):
         examples=[[{"state": "closed", "open_limit": False, "closed_limit": True, "presence": False}]],
     )
     emergency: bool | None = Field(
-        None, description="The emergency input is active, or its wire is broken.", examples=[False]
+        default=None, description="The emergency input is active, or its wire is broken.", examples=[False]
     )
     key_switch: bool | None = Field(
-        None, description="The key switch at the barrier is turned.", examples=[False]
+        default=None, description="The key switch at the barrier is turned.", examples=[False]
     )
     controller_ok: bool | None = Field(
-        None, description="The barrier's own controller reports that it is ready.", examples=[True]
+        default=None, description="The barrier's own controller reports that it is ready.", examples=[True]
     )
     conditions: tuple[StateReason, ...] = Field(
-        (),
+        default=(),
         description="All conditions that need attention at this moment, the gravest first.",
         examples=[["emergency_unacknowledged", "forced_open"]],
     )
     open_at_start: bool = Field(
-        False,
+        default=False,
         description="The barrier was not closed at the first reading after a start. It may be open for an "
         "emergency before that start, so it is not closed until a person acknowledges that.",
         examples=[False],
     )
     stale: bool = Field(
-        False,
+        default=False,
         description="The link has failed: the position is unknown, and the inputs are the last ones read.",
         examples=[False],
     )
@@ -227,7 +227,7 @@ class BarrierPassage(Observation):
     }
 
     door: str = Field(
-        "",
+        default="",
         pattern=DOOR_NAME_PATTERN,
         description="Name of the door; empty if there is only one.",
         examples=[""],
@@ -238,7 +238,9 @@ class BarrierPassage(Observation):
         examples=[True],
     )
     tailgating: bool = Field(
-        False, description="The passage had no permit, while the barrier was open on one.", examples=[False]
+        default=False,
+        description="The passage had no permit, while the barrier was open on one.",
+        examples=[False],
     )
     duration_s: float = Field(
         ge=0, description="Time for which a person was detected in the passage, in seconds.", examples=[1.8]
@@ -298,7 +300,7 @@ class BarrierAlarm(Observation):
 
     kind: AlarmKind = Field(description="Kind of alarm.", examples=["tailgating"])
     door: str | None = Field(
-        None,
+        default=None,
         description="Name of the door, if the alarm concerns one; empty if there is only one.",
         examples=[""],
     )

@@ -39,17 +39,20 @@ class DoorWiring(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str = Field(
-        "", pattern=DOOR_NAME_PATTERN, description="Name of the door, if there are two.", examples=["first"]
+        default="",
+        pattern=DOOR_NAME_PATTERN,
+        description="Name of the door, if there are two.",
+        examples=["first"],
     )
     open: int = Field(ge=0, description="Relay of the open contact, counted from 0.", examples=[0])
     close: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Relay of the close contact; without it, the barrier's own controller closes the door.",
         examples=[1],
     )
     stop: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Relay of the stop contact. Required wherever the machine has one.",
         examples=[2],
@@ -63,26 +66,26 @@ class DoorWiring(BaseModel):
         examples=[{"input": 1, "contact": "no"}],
     )
     presence: Presence | None = Field(
-        None,
+        default=None,
         description="Presence detector (photocell or scanner) across the way of the door, contact "
         '"nc": opens on presence, so that a cut wire prevents closing. An induction loop alone does not '
         "detect people.",
         examples=[{"input": 4, "contact": "nc"}],
     )
     presence_test: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Relay of the presence detector's test input, which switches its transmitter off. It is "
         "tested before each closing: while the relay is closed, the detector must report presence.",
         examples=[3],
     )
     entry_side: AnyContact | None = Field(
-        None,
+        default=None,
         description="Loop or mat on the entry side: detects an approach. Prevents no movement.",
         examples=[{"input": 2, "contact": "no"}],
     )
     exit_side: AnyContact | None = Field(
-        None,
+        default=None,
         description="Loop or mat on the exit side: detects the end of a passage. Prevents no movement.",
         examples=[{"input": 3, "contact": "no"}],
     )
@@ -146,51 +149,51 @@ class BarrierSettings(Settings):
         description="The boom; or the two doors of a gate in walking order, of which at most one is open.",
     )
     emergency: Emergency | None = Field(
-        None,
+        default=None,
         description='Fire alarm or emergency button, contact "nc": closed at rest, so that a cut wire counts '
         "as an emergency.",
         examples=[{"input": 5, "contact": "nc"}],
     )
     no_emergency_input: bool = Field(
-        False,
+        default=False,
         description="There is no emergency input: the alarm reaches only the machine's controller. Only for "
         "one boom that the gateway does not close.",
         examples=[False],
     )
     key_switch: KeySwitch | None = Field(
-        None,
+        default=None,
         description='Key switch at the barrier, contact "nc": opens when turned. While it is turned, or its '
         "wire is cut, no command moves the barrier.",
         examples=[{"input": 6, "contact": "nc"}],
     )
     controller_ok: ControllerReady | None = Field(
-        None,
+        default=None,
         description='Ready contact of the machine\'s own controller, contact "no": closed while ready.',
         examples=[{"input": 7, "contact": "no"}],
     )
     local_button: LocalButton | None = Field(
-        None,
+        default=None,
         description='Open button at the barrier, contact "no": closes when pressed. An opening after it is '
         "not reported as forced.",
         examples=[{"input": 3, "contact": "no"}],
     )
 
     poll_s: float = Field(
-        0.2,
+        default=0.2,
         ge=0.02,
         le=0.2,
         description="Interval between readings of the inputs, in seconds.",
         examples=[0.2],
     )
     pulse_s: float = Field(
-        0.5,
+        default=0.5,
         ge=0.1,
         le=MAX_PULSE_S,
         description="Duration of the relay pulse of a command, in seconds.",
         examples=[0.5],
     )
     start_timeout_s: float = Field(
-        1.5,
+        default=1.5,
         gt=0,
         le=15,
         description="Time within which a movement leaves its end, in seconds; longer for machines that warn "
@@ -198,47 +201,59 @@ class BarrierSettings(Settings):
         examples=[1.5],
     )
     open_timeout_s: float = Field(
-        6.0, gt=0, le=60, description="Upper bound on the time for opening, in seconds.", examples=[6.0]
+        default=6.0,
+        gt=0,
+        le=60,
+        description="Upper bound on the time for opening, in seconds.",
+        examples=[6.0],
     )
     close_timeout_s: float = Field(
-        8.0, gt=0, le=60, description="Upper bound on the time for closing, in seconds.", examples=[8.0]
+        default=8.0,
+        gt=0,
+        le=60,
+        description="Upper bound on the time for closing, in seconds.",
+        examples=[8.0],
     )
     permit_s: float = Field(
-        8.0,
+        default=8.0,
         ge=1,
         le=120,
         description="Validity of a permit after the door is open, in seconds.",
         examples=[8.0],
     )
     dead_time_s: float = Field(
-        0.3,
+        default=0.3,
         ge=0.3,
         le=5,
         description="Dead time between the end of one contact and the start of its opposite, in seconds.",
         examples=[0.3],
     )
     max_open_s: float = Field(
-        60.0,
+        default=60.0,
         gt=0,
         le=86_400,
         description="Open time after which an alarm is raised, in seconds; nothing moves.",
         examples=[60.0],
     )
     min_interval_s: float = Field(
-        2.0, ge=2, le=60, description="Shortest interval between two movements, in seconds.", examples=[2.0]
+        default=2.0,
+        ge=2,
+        le=60,
+        description="Shortest interval between two movements, in seconds.",
+        examples=[2.0],
     )
     max_per_minute: int = Field(
-        12, ge=1, le=30, description="Highest number of movements per minute.", examples=[12]
+        default=12, ge=1, le=30, description="Highest number of movements per minute.", examples=[12]
     )
     proof_test_months: int = Field(
-        6,
+        default=6,
         ge=1,
         le=12,
         description="Interval of the proof tests, in months; their date is kept, and a due test is reported.",
         examples=[6],
     )
     open_in_fault: bool = Field(
-        False,
+        default=False,
         description="Allows opening while the inputs are not plausible. Closing is never allowed then.",
         examples=[False],
     )

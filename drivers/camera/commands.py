@@ -20,9 +20,11 @@ class Subject(OpenEnum):
 class TakePicture(CommandArguments):
     """Take a picture of this moment: never a frame made before the command."""
 
-    subject: Subject = Field(Subject.SCENE, description="Subject of the picture.", examples=["portrait"])
+    subject: Subject = Field(
+        default=Subject.SCENE, description="Subject of the picture.", examples=["portrait"]
+    )
     best_of: int = Field(
-        1,
+        default=1,
         ge=1,
         le=10,
         description="Number of frames of which the best is chosen. With more than one, the first sufficient "
@@ -30,7 +32,7 @@ class TakePicture(CommandArguments):
         examples=[3],
     )
     timeout_s: float = Field(
-        3.0,
+        default=3.0,
         ge=0.1,
         le=30,
         description="Time limit, in seconds; then the best frame so far is chosen.",
@@ -64,19 +66,19 @@ class ShowPreview(CommandArguments):
 
     unredacted_fields = frozenset({"enabled", "subject", "frames_per_s", "width_px", "duration_s"})
 
-    enabled: bool = Field(True, description="False ends the preview.", examples=[True])
+    enabled: bool = Field(default=True, description="False ends the preview.", examples=[True])
     subject: Subject = Field(
-        Subject.PORTRAIT,
+        default=Subject.PORTRAIT,
         description="Subject of the preview. For portraits, `face.feedback` gives advice.",
         examples=["portrait"],
     )
     frames_per_s: float = Field(
-        4.0, ge=0.5, le=8, description="Upper limit of frames per second.", examples=[4.0]
+        default=4.0, ge=0.5, le=8, description="Upper limit of frames per second.", examples=[4.0]
     )
     width_px: int = Field(
-        320, ge=64, le=640, description="Upper limit of the width, in pixels.", examples=[320]
+        default=320, ge=64, le=640, description="Upper limit of the width, in pixels.", examples=[320]
     )
-    duration_s: float = Field(60.0, ge=1, le=60, description="Duration, in seconds.", examples=[60.0])
+    duration_s: float = Field(default=60.0, ge=1, le=60, description="Duration, in seconds.", examples=[60.0])
 
 
 class ShowPreviewResult(CommandOutput):

@@ -13,13 +13,13 @@ class CameraHttpSettings(HttpSettings):
     service: ClassVar[str] = "the camera"
 
     auth: Literal["auto", "basic", "digest"] = Field(
-        "auto",
+        default="auto",
         description="Authentication: basic sends the password with every request, digest (RFC 7616) never; "
         "auto: as each path requires, digest if it may be chosen.",
         examples=["auto"],
     )
     picture_max_bytes: int = Field(
-        8 * 1024 * 1024,
+        default=8 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
         description="Upper limit of a picture, in bytes.",

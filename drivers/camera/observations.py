@@ -56,8 +56,8 @@ class PictureHint(DataModel):
     measure: PictureMeasure = Field(description="Measure of the value.", examples=["sharpness"])
     area: MeasuredArea = Field(description="Area of the measurement.", examples=["face"])
     value: float = Field(description="Value, in the unit of its measure.", examples=[156.2])
-    at_least: float | None = Field(None, description="Lower limit.", examples=[8])
-    at_most: float | None = Field(None, description="Upper limit.", examples=[None])
+    at_least: float | None = Field(default=None, description="Lower limit.", examples=[8])
+    at_most: float | None = Field(default=None, description="Upper limit.", examples=[None])
     outcome: Outcome = Field(
         description="`successful` within the limits, `failed` outside of them, `undetermined` "
         "without limits.",
@@ -207,19 +207,19 @@ class PlateRead(Observation):
         examples=["KCA123X"],
     )
     country: str | None = Field(
-        None, max_length=16, description="Country, in the camera's own code.", examples=["KEN"]
+        default=None, max_length=16, description="Country, in the camera's own code.", examples=["KEN"]
     )
     confidence: float | None = Field(
-        None, ge=0, le=1, description="Confidence of the camera, from 0 to 1.", examples=[0.97]
+        default=None, ge=0, le=1, description="Confidence of the camera, from 0 to 1.", examples=[0.97]
     )
     direction: VehicleDirection = Field(
-        VehicleDirection.UNKNOWN, description="Movement of the vehicle.", examples=["approaching"]
+        default=VehicleDirection.UNKNOWN, description="Movement of the vehicle.", examples=["approaching"]
     )
     lane: str | None = Field(
-        None, max_length=16, description="Lane, in the camera's own numbering.", examples=["1"]
+        default=None, max_length=16, description="Lane, in the camera's own numbering.", examples=["1"]
     )
     camera_time: str | None = Field(
-        None,
+        default=None,
         max_length=40,
         description="Time by the camera's clock, in ISO 8601; without an offset where it has none.",
         examples=["2026-11-27T11:15:30.120+03:00"],
@@ -233,10 +233,10 @@ class PlateRead(Observation):
         examples=["3f0c8a1e-6f0e-4a4c-9d43-2d3f1c8d9a10"],
     )
     backlog: bool = Field(
-        False,
+        default=False,
         description="True if fetched after a lost connection: the vehicle passed some time before.",
         examples=[False],
     )
     missing_images: int = Field(
-        0, ge=0, description="Number of announced pictures that did not arrive whole.", examples=[0]
+        default=0, ge=0, description="Number of announced pictures that did not arrive whole.", examples=[0]
     )

@@ -26,14 +26,16 @@ class RtspCameraSettings(RtspSettings):
     """Settings of one camera."""
 
     latency_s: float = Field(
-        0.3,
+        default=0.3,
         ge=0,
         le=2,
         description="Shortest delay of a frame from the lens to the gateway, in seconds: a frame that "
         "arrives sooner after a command was made before it, and does not count.",
         examples=[0.3],
     )
-    quality: int = Field(90, ge=50, le=98, description="Quality of the JPEG made of a frame.", examples=[90])
+    quality: int = Field(
+        default=90, ge=50, le=98, description="Quality of the JPEG made of a frame.", examples=[90]
+    )
 
 
 class RtspCamera(PictureCamera[RtspCameraSettings]):

@@ -33,7 +33,7 @@ class HttpSnapshotSettings(CameraHttpSettings):
         examples=["/ISAPI/Streaming/channels/101/picture"],
     )
     discard_frames: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=5,
         description="Number of frames to discard before one counts, for cameras that first send a frame made "
@@ -41,7 +41,7 @@ class HttpSnapshotSettings(CameraHttpSettings):
         examples=[1],
     )
     poll_s: float = Field(
-        10.0,
+        default=10.0,
         gt=0,
         le=300,
         description="Interval of checks for pictures, in seconds.",

@@ -25,7 +25,7 @@ class UvcCameraSettings(VideoSettings):
     """Settings of one camera."""
 
     latency_s: float = Field(
-        0.1,
+        default=0.1,
         ge=0,
         le=2,
         description="Delay of a frame in the camera before it is sent, in seconds: a frame that arrives "
@@ -33,7 +33,7 @@ class UvcCameraSettings(VideoSettings):
         examples=[0.1],
     )
     quality: int = Field(
-        90,
+        default=90,
         ge=50,
         le=98,
         description="Quality of the JPEG made of an uncompressed frame.",

@@ -19,20 +19,20 @@ class CaptureFinger(CommandArguments):
     """Capture a print: request placements, and take the best of their images."""
 
     position: FingerPosition = Field(
-        FingerPosition.UNKNOWN, description="Requested finger.", examples=["right_index"]
+        default=FingerPosition.UNKNOWN, description="Requested finger.", examples=["right_index"]
     )
     purpose: CapturePurpose = Field(
-        CapturePurpose.VERIFICATION, description="Purpose of the print.", examples=["verification"]
+        default=CapturePurpose.VERIFICATION, description="Purpose of the print.", examples=["verification"]
     )
     timeout_s: float = Field(
-        30.0,
+        default=30.0,
         ge=1,
         le=300,
         description="Time limit of the whole capture, transfer of the image included, in seconds.",
         examples=[30.0],
     )
     best_of: int = Field(
-        1,
+        default=1,
         ge=1,
         le=10,
         description="Highest number of placements. The capture ends as soon as an image "
@@ -40,13 +40,13 @@ class CaptureFinger(CommandArguments):
         examples=[3],
     )
     encodings: tuple[ImageEncoding, ...] | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="Encodings of the image; if absent, as the device is configured.",
         examples=[["png", "wsq"]],
     )
     missing_fingers: tuple[FingerPosition, ...] = Field(
-        (),
+        default=(),
         description="Of several requested fingers, those that are amputated or unable to print (ISO/IEC "
         "19794-4).",
         examples=[[]],
@@ -78,13 +78,13 @@ class CaptureFingerResult(CommandOutput):
 
     outcome: CaptureOutcome = Field(description="Outcome of the capture.", examples=["captured"])
     reason: UnreadableReason | None = Field(
-        None,
+        default=None,
         description="Reason why the best image did not suffice, if there was one.",
         examples=["too_light"],
     )
     attempts: int = Field(ge=0, description="Number of placements.", examples=[1])
     quality: ImageQuality | None = Field(
-        None,
+        default=None,
         description="Quality of the published image; null if there is none.",
         examples=[{"measure": "nfiq2", "value": 54, "required_minimum": 30, "outcome": "successful"}],
     )

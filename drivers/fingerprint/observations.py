@@ -134,10 +134,10 @@ class ImageQuality(DataModel):
         description="The value, higher is better; null if the measure gave none for the image.",
         examples=[54],
     )
-    scale_min: float = Field(0, description="Lower end of the measure's scale.", examples=[0])
-    scale_max: float = Field(100, description="Upper end of the measure's scale.", examples=[100])
+    scale_min: float = Field(default=0, description="Lower end of the measure's scale.", examples=[0])
+    scale_max: float = Field(default=100, description="Upper end of the measure's scale.", examples=[100])
     required_minimum: float | None = Field(
-        None, description="Required minimum; null if there is none.", examples=[30]
+        default=None, description="Required minimum; null if there is none.", examples=[30]
     )
     outcome: Outcome = Field(
         description="`successful` if the value reaches the minimum, `failed` if it does not, "
@@ -145,7 +145,7 @@ class ImageQuality(DataModel):
         examples=["successful"],
     )
     duration_ms: float | None = Field(
-        None, ge=0, description="Duration of the measurement, in milliseconds.", examples=[84.1]
+        default=None, ge=0, description="Duration of the measurement, in milliseconds.", examples=[84.1]
     )
 
 
@@ -253,7 +253,9 @@ class FingerCaptured(Observation):
         examples=["right_index"],
     )
     missing_fingers: tuple[FingerPosition, ...] = Field(
-        (), description="Of several fingers, those that were declared missing.", examples=[["right_little"]]
+        default=(),
+        description="Of several fingers, those that were declared missing.",
+        examples=[["right_little"]],
     )
     purpose: CapturePurpose = Field(description="Purpose of the capture.", examples=["verification"])
     impression: Impression = Field(description="Kind of impression.", examples=["live_plain"])
@@ -290,7 +292,7 @@ class CaptureEnded(Observation):
 
     outcome: CaptureOutcome = Field(description="Outcome of the capture.", examples=["captured"])
     reason: UnreadableReason | None = Field(
-        None,
+        default=None,
         description="Reason why the best image did not suffice, if there was one.",
         examples=["too_light"],
     )

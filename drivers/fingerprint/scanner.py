@@ -61,25 +61,25 @@ class ScannerSettings(Settings):
     """Common settings of all fingerprint scanners; the settings of a driver derive from this class, too."""
 
     encodings: tuple[ImageEncoding, ...] = Field(
-        (ImageEncoding.PNG,),
+        default=(ImageEncoding.PNG,),
         min_length=1,
         description="Encodings of images if a command names none: png, wsq, and the finger image "
         "records of ISO/IEC 19794-4, fir_2005 and fir_2011.",
         examples=[["png", "wsq"]],
     )
     record_image: RecordImage = Field(
-        "wsq",
+        default="wsq",
         description="Compression of the image inside a finger image record: wsq, png or none.",
         examples=["wsq"],
     )
     quality: MeasureName = Field(
-        "auto",
+        default="auto",
         description="Quality measure: nfiq2 (NIST Fingerprint Image Quality 2, an extra), "
         "ridge_clarity (own measure), or auto, which is nfiq2 if it is installed.",
         examples=["nfiq2"],
     )
     minimum_quality: float | None = Field(
-        None,
+        default=None,
         ge=0,
         le=100,
         description="Minimum quality, for every purpose. Without it, enrolments must reach the minima of "

@@ -25,18 +25,22 @@ class GpioSettings(Settings):
 
     chip: str = Field(pattern=r"^/dev/", description="Path of the chip's node.", examples=["/dev/gpiochip0"])
     outputs: tuple[int, ...] = Field(
-        (), max_length=64, description="Output lines, by offset.", examples=[[17, 27, 22]]
+        default=(), max_length=64, description="Output lines, by offset.", examples=[[17, 27, 22]]
     )
     inputs: tuple[int, ...] = Field(
-        (), max_length=64, description="Input lines, by offset.", examples=[[5, 6, 13, 19]]
+        default=(), max_length=64, description="Input lines, by offset.", examples=[[5, 6, 13, 19]]
     )
     outputs_active: Literal["high", "low"] = Field(
-        "high", description="Level at which a relay closes; at the other level it opens.", examples=["high"]
+        default="high",
+        description="Level at which a relay closes; at the other level it opens.",
+        examples=["high"],
     )
     inputs_active: Literal["high", "low"] = Field(
-        "low", description="Level of an input while its circuit is closed.", examples=["low"]
+        default="low", description="Level of an input while its circuit is closed.", examples=["low"]
     )
-    bias: Bias = Field("as-is", description="Resistors of the chip at the inputs.", examples=["pull-up"])
+    bias: Bias = Field(
+        default="as-is", description="Resistors of the chip at the inputs.", examples=["pull-up"]
+    )
 
     def link_rights(self) -> LinkRights:
         """Return the rights to the chip."""

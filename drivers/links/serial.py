@@ -52,16 +52,20 @@ class SerialSettings(Settings):
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/serial/by-id/...",
         examples=["usb:0DB5:0137"],
     )
-    baud: int = Field(9600, description="Bits per second; USB devices ignore it.", examples=[9600])
-    parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd.", examples=["N"])
+    baud: int = Field(default=9600, description="Bits per second; USB devices ignore it.", examples=[9600])
+    parity: Literal["N", "E", "O"] = Field(
+        default="N", description="Parity: none, even, odd.", examples=["N"]
+    )
 
     dtr: bool = Field(
-        True,
+        default=True,
         description="Level of the line DTR while the port is open. Boards that it resets, and readers that "
         "it switches off, need false.",
         examples=[True],
     )
-    rts: bool = Field(True, description="Level of the line RTS while the port is open.", examples=[True])
+    rts: bool = Field(
+        default=True, description="Level of the line RTS while the port is open.", examples=[True]
+    )
 
     def link_rights(self) -> LinkRights:
         """Return the rights to the port."""

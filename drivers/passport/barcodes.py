@@ -11,7 +11,8 @@ from drivers.links.settings import Settings
 from drivers.observation import Check
 from drivers.passport.mrz import Mrz
 from drivers.passport.read_result import today
-from drivers.passport.seals import Barcode, Symbology, parse_barcode
+from drivers.passport.seals import Barcode, Symbology
+from drivers.passport.seals.payload import parse_barcode
 
 if TYPE_CHECKING:
     from drivers.passport.seals.hcert.trust_list import HealthTrustLists
@@ -22,26 +23,26 @@ class BarcodeSettings(Settings):
     """Certificates for the verification of seals in barcodes."""
 
     signers: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="Files and folders with certificates of seal signers. Without any, the signatures of "
         "seals are `undetermined`.",
         examples=[["/etc/borderpost/seal-signers"]],
     )
     trust: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="CSCA certificates that must have issued the signers' certificates. Without "
         "any, every certificate in "
         "`signers` is trusted directly.",
         examples=[["/etc/borderpost/trust"]],
     )
     health_signers: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="Files and folders with the signers of health certificates: certificates, lists in JSON "
         "of a national back end, or DID documents of WHO. Without any, their signatures are `undetermined`.",
         examples=[["/etc/borderpost/health-signers"]],
     )
     health_list_max_age_days: float = Field(
-        30,
+        default=30,
         gt=0,
         le=3650,
         description="Age of a list in `health_signers` after which its signers are `undetermined`, in days.",

@@ -62,26 +62,26 @@ class ChipSettings(Settings):
         examples=["ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC]"],
     )
     trust: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="Files and folders with the operator's CSCA certificates, revocation lists and master "
         "lists. Without any, no chip is reported as genuine: those checks are `undetermined`.",
         examples=[["/etc/borderpost/trust"]],
     )
     card_timeout_s: float = Field(
-        4.0,
+        default=4.0,
         gt=0,
         le=60,
         description="Time after the zone within which the document may be placed on the slot, in seconds.",
         examples=[4.0],
     )
     is_expected: ChipExpectation = Field(
-        "passports",
+        default="passports",
         description="Documents that are expected to have a chip; one of them without a chip is "
         "`undetermined`.",
         examples=["passports"],
     )
     retry_budget_s: float = Field(
-        15.0,
+        default=15.0,
         ge=0,
         le=120,
         description="Time from the beginning of a chip read within which a chip that was lost is opened "
@@ -89,7 +89,7 @@ class ChipSettings(Settings):
         examples=[15.0],
     )
     return_timeout_s: float = Field(
-        1.5,
+        default=1.5,
         ge=0,
         le=30,
         description="Time within which a lost chip must be back on the slot, in seconds; after it the "
@@ -97,7 +97,7 @@ class ChipSettings(Settings):
         examples=[1.5],
     )
     extended_length: bool = Field(
-        True,
+        default=True,
         description="False if the slot passes short APDUs only and neither states nor shows it. Longer ones "
         "are used when chip and slot offer them.",
         examples=[True],

@@ -51,15 +51,19 @@ class ChipProgress(DataModel):
 
     stage: ChipStage = Field(description="Stage of the read.", examples=["reading"])
     access: AccessMethod | None = Field(
-        None, description="Protocol by which the chip was opened, from that stage on.", examples=["pace_mrz"]
+        default=None,
+        description="Protocol by which the chip was opened, from that stage on.",
+        examples=["pace_mrz"],
     )
-    file: str | None = Field(None, description="The file that is being read.", examples=["DG2"])
+    file: str | None = Field(default=None, description="The file that is being read.", examples=["DG2"])
     bytes_read: int | None = Field(
-        None, ge=0, description="Bytes of the file that have arrived.", examples=[4460]
+        default=None, ge=0, description="Bytes of the file that have arrived.", examples=[4460]
     )
-    bytes_total: int | None = Field(None, ge=0, description="Length of the file, in bytes.", examples=[17860])
+    bytes_total: int | None = Field(
+        default=None, ge=0, description="Length of the file, in bytes.", examples=[17860]
+    )
     attempt: int = Field(
-        1,
+        default=1,
         ge=1,
         description="Number of the attempt, counted from 1: the next one begins when the chip was lost while "
         "the document lay there, and goes on where it ended.",
@@ -71,26 +75,28 @@ class HolderDetails(DataModel):
     """Holder details in DG11. Names have the issuer's own spelling, which the zone cannot represent."""
 
     full_name: str | None = Field(
-        None,
+        default=None,
         repr=False,
         description="Name in full, primary and secondary identifier separated by `<<`.",
         examples=["SMITH<<JOHN<J"],
     )
-    other_names: tuple[str, ...] = Field((), repr=False, description="Further names.", examples=[[]])
+    other_names: tuple[str, ...] = Field(default=(), repr=False, description="Further names.", examples=[[]])
     birth_date: str | None = Field(
-        None,
+        default=None,
         repr=False,
         pattern=r"^[0-9]{8}$",
         description="Date of birth with its century as YYYYMMDD; unknown parts are zeros.",
         examples=["19740812"],
     )
     birth_place: str | None = Field(
-        None,
+        default=None,
         repr=False,
         description="Place of birth, its parts separated by `<`.",
         examples=["ANYTOWN<UTOPIA"],
     )
-    personal_number: str | None = Field(None, repr=False, description="Personal number.", examples=[None])
+    personal_number: str | None = Field(
+        default=None, repr=False, description="Personal number.", examples=[None]
+    )
 
 
 class DocumentDetails(DataModel):
@@ -99,10 +105,10 @@ class DocumentDetails(DataModel):
     unredacted_fields = frozenset({"issuing_authority"})
 
     issuing_authority: str | None = Field(
-        None, repr=False, description="Issuing authority.", examples=["PASSPORT OFFICE UTOPIA"]
+        default=None, repr=False, description="Issuing authority.", examples=["PASSPORT OFFICE UTOPIA"]
     )
     issue_date: str | None = Field(
-        None,
+        default=None,
         repr=False,
         pattern=r"^[0-9]{8}$",
         description="Date of issue as YYYYMMDD.",
@@ -117,7 +123,7 @@ class ChipDeviation(DataModel):
 
     file: str = Field(description="The file.", examples=["EF.SOD"])
     subject: str | None = Field(
-        None,
+        default=None,
         description="Subject of the certificate in that file, null for other parts.",
         examples=["C=UT, CN=DS 12"],
     )
@@ -149,43 +155,52 @@ class ChipResult(DataModel):
     )
 
     access: AccessMethod | None = Field(
-        None,
+        default=None,
         description="Protocol by which the chip was opened, null if it was not opened.",
         examples=["pace_mrz"],
     )
     pace_protocol: str | None = Field(
-        None, description="Object identifier of the PACE protocol run.", examples=["0.4.0.127.0.7.2.2.4.2.2"]
+        default=None,
+        description="Object identifier of the PACE protocol run.",
+        examples=["0.4.0.127.0.7.2.2.4.2.2"],
     )
     data_groups_listed: tuple[int, ...] = Field(
-        (), description="Data groups that EF.COM or the security object lists.", examples=[[1, 2, 14, 15]]
+        default=(),
+        description="Data groups that EF.COM or the security object lists.",
+        examples=[[1, 2, 14, 15]],
     )
     data_groups_read: tuple[int, ...] = Field(
-        (), description="Data groups that were read; 3 and 4 never are.", examples=[[1, 2, 14, 15]]
+        default=(), description="Data groups that were read; 3 and 4 never are.", examples=[[1, 2, 14, 15]]
     )
     sod_sha256: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[0-9a-f]{64}$",
         description="SHA-256 of EF.SOD as read, lower-case hexadecimal.",
         examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
     )
-    lines: tuple[str, ...] = Field((), repr=False, description="The lines of the zone in DG1.", examples=[[]])
+    lines: tuple[str, ...] = Field(
+        default=(), repr=False, description="The lines of the zone in DG1.", examples=[[]]
+    )
     mrz: Mrz | None = Field(
-        None, repr=False, description="The zone in DG1, null where it could not be read.", examples=[None]
+        default=None,
+        repr=False,
+        description="The zone in DG1, null where it could not be read.",
+        examples=[None],
     )
     holder: HolderDetails | None = Field(
-        None, repr=False, description="Holder details in DG11.", examples=[None]
+        default=None, repr=False, description="Holder details in DG11.", examples=[None]
     )
     document_details: DocumentDetails | None = Field(
-        None, repr=False, description="Document details in DG12.", examples=[None]
+        default=None, repr=False, description="Document details in DG12.", examples=[None]
     )
     face: Attachment | None = Field(
-        None,
+        default=None,
         repr=False,
         description="The face from DG2 as encoded there, JPEG or JPEG 2000.",
         examples=[None],
     )
     face_decoded: Attachment | None = Field(
-        None,
+        default=None,
         repr=False,
         description="A JPEG 2000 face converted to JPEG, when this gateway can decode it; the "
         "original counts.",
@@ -196,25 +211,29 @@ class ChipResult(DataModel):
         examples=[[{"id": "chip.access", "group": "electronic", "outcome": "successful"}]],
     )
     deviations: tuple[ChipDeviation, ...] = Field(
-        (), description="Deviations from the standard that no check depends on.", examples=[[]]
+        default=(), description="Deviations from the standard that no check depends on.", examples=[[]]
     )
-    commands: int = Field(0, ge=0, description="Number of commands that the chip was sent.", examples=[94])
+    commands: int = Field(
+        default=0, ge=0, description="Number of commands that the chip was sent.", examples=[94]
+    )
     attempts: int = Field(
-        1,
+        default=1,
         ge=1,
         description="Number of times that the chip was opened: more than 1 when it was lost while the "
         "document lay there.",
         examples=[1],
     )
     read_bytes: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Most bytes of one read, at the end; null if nothing was read.",
         examples=[223],
     )
     read_limit: ReadLimit | None = Field(
-        None, description="Reason why reads are not longer; null if nothing was read.", examples=["chip"]
+        default=None,
+        description="Reason why reads are not longer; null if nothing was read.",
+        examples=["chip"],
     )
     duration_ms: float | None = Field(
-        None, ge=0, description="Duration of the read, in milliseconds.", examples=[2840.5]
+        default=None, ge=0, description="Duration of the read, in milliseconds.", examples=[2840.5]
     )

@@ -43,28 +43,28 @@ class MrzHidSettings(HidSettings):
     """Settings of one document reader in HID mode."""
 
     format: LayoutName | Literal["auto"] = Field(
-        "auto",
+        default="auto",
         description="Layout of the reports. auto: by the report descriptor; accessis: frames of Access-IS in "
         "reports of the maker; pos: USB HID POS.",
         examples=["auto"],
     )
     gap_s: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         le=5,
         description="Silence after which half a text is given up, in seconds.",
         examples=[0.5],
     )
     switch_on: bool = Field(
-        True,
+        default=True,
         description="Only accessis: send the report that lets the reader send. Without it, most are silent.",
         examples=[True],
     )
     barcodes: BarcodeSettings | None = Field(
-        None, description="Publish barcodes, and the certificates that verify their digital seals."
+        default=None, description="Publish barcodes, and the certificates that verify their digital seals."
     )
     chip: ChipSettings | None = Field(
-        None, description="The slot that reads the chips of these documents, where there is one."
+        default=None, description="The slot that reads the chips of these documents, where there is one."
     )
 
 

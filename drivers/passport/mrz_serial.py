@@ -43,19 +43,19 @@ class MrzSerialSettings(SerialSettings):
         description="Framing of the reader's lines.", examples=["accessis"]
     )
     bcc: Bcc = Field(
-        "ignore",
+        default="ignore",
         description="Only rte: is there a check byte, and is it checked?",
         examples=["xor"],
     )
     gap_s: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         le=5,
         description="Silence after which a half frame is given up, in seconds.",
         examples=[0.5],
     )
     presence_poll_s: float = Field(
-        0.3,
+        default=0.3,
         gt=0,
         le=5,
         description="Only elyctis: interval of the requests whether a document is still inserted, "
@@ -63,16 +63,16 @@ class MrzSerialSettings(SerialSettings):
         examples=[0.3],
     )
     non_mrz_text: Literal["refuse", "publish"] = Field(
-        "refuse",
+        default="refuse",
         description="Only text: are lines that are no machine readable zone published as they are?",
         examples=["refuse"],
     )
     barcodes: BarcodeSettings | None = Field(
-        None,
+        default=None,
         description="Only accessis: publish barcodes, and the certificates that verify their digital seals.",
     )
     chip: ChipSettings | None = Field(
-        None, description="The slot that reads the chips of these documents, where there is one."
+        default=None, description="The slot that reads the chips of these documents, where there is one."
     )
 
 

@@ -40,29 +40,29 @@ class MrzWedgeSettings(KeyboardSettings):
     """Settings of one document reader in keyboard mode."""
 
     gap_s: float = Field(
-        0.1,
+        default=0.1,
         gt=0,
         le=5,
         description="Pause between two keys that ends a text, in seconds. Readers are faster, people slower.",
         examples=[0.1],
     )
     layout: LayoutName = Field(
-        "us",
+        default="us",
         description="Keyboard layout of the machine that the reader was set up for.",
         examples=["azerty"],
     )
     iso_key: IsoKey = Field(
-        "<",
+        default="<",
         description="Only us: meaning of the reader's key left of Z, which only ISO keyboards have.",
         examples=["<"],
     )
     non_mrz_text: Literal["refuse", "publish"] = Field(
-        "refuse",
+        default="refuse",
         description="publish: texts without a zone are published, keystrokes included; refuse: they are not.",
         examples=["refuse"],
     )
     chip: ChipSettings | None = Field(
-        None, description="The slot that reads the chips of these documents, where there is one."
+        default=None, description="The slot that reads the chips of these documents, where there is one."
     )
 
 

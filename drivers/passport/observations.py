@@ -240,7 +240,9 @@ class DocumentRead(Observation):
 
     trigger: ReadTrigger = Field(description="Trigger of the read.", examples=["swipe"])
     end_reason: TransactionEnd = Field(
-        TransactionEnd.COMPLETE, description="Reason why the transaction ended.", examples=["complete"]
+        default=TransactionEnd.COMPLETE,
+        description="Reason why the transaction ended.",
+        examples=["complete"],
     )
     lines: tuple[str, ...] = Field(
         description="The lines as the reader sent them, its padding removed.",
@@ -262,16 +264,16 @@ class DocumentRead(Observation):
         examples=["successful"],
     )
     chip: ChipResult | None = Field(
-        None, description="Data of the chip, null when none was read.", examples=[None]
+        default=None, description="Data of the chip, null when none was read.", examples=[None]
     )
     barcodes: tuple[Barcode, ...] = Field(
-        (), description="Barcodes read from the document, digital seals among them.", examples=[[]]
+        default=(), description="Barcodes read from the document, digital seals among them.", examples=[[]]
     )
     images: tuple[CapturedImage, ...] = Field(
-        (), description="Images of the transaction, published before this event.", examples=[[]]
+        default=(), description="Images of the transaction, published before this event.", examples=[[]]
     )
     previous_side_transaction: str | None = Field(
-        None,
+        default=None,
         description="Transaction of the side read just before, when this is the other side of a card.",
         examples=["6f3a0a52-8d0b-4c6e-9d62-0a1f4d0e7c11"],
     )
@@ -287,7 +289,7 @@ class ReadFailed(Observation):
     fault: FrameFault = Field(description="Fault of the bytes.", examples=["check_byte"])
     size_bytes: int = Field(ge=0, description="Number of discarded bytes.", examples=[93])
     detail: str | None = Field(
-        None,
+        default=None,
         description="A sentence on what is wrong with the lines of a zone, by line, length and place. Never "
         "personal data.",
         examples=["Line 2 has 43 characters instead of 44."],

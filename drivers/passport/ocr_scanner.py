@@ -57,33 +57,33 @@ class OcrScannerSettings(SerialSettings):
         description="Vendor of the scanner.", examples=["honeywell"]
     )
     trigger: Literal["presentation", "command"] = Field(
-        "presentation",
+        default="presentation",
         description="presentation: the scanner scans continuously; command: the gateway triggers each scan"
         " (honeywell and newland).",
         examples=["presentation"],
     )
     scan_timeout_s: float = Field(
-        1.0,
+        default=1.0,
         gt=0,
         le=30,
         description="Only trigger = command: duration of one scan before the next is triggered, in seconds.",
         examples=[1.0],
     )
     setup: tuple[str, ...] | None = Field(
-        None,
+        default=None,
         description="Commands sent when the port is opened, instead of the driver's commands for the model"
         " (honeywell and newland).",
         examples=[["OCRENA1", "OCRATS2"]],
     )
     response_timeout_s: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         le=5,
         description="Timeout for the answer to a command, in seconds.",
         examples=[0.5],
     )
     gap_s: float = Field(
-        0.15,
+        default=0.15,
         gt=0,
         le=0.5,
         description="Silence after which a document is complete or given up, in seconds."
@@ -91,7 +91,7 @@ class OcrScannerSettings(SerialSettings):
         examples=[0.15],
     )
     same_document_s: float = Field(
-        2.0,
+        default=2.0,
         ge=0,
         le=60,
         description="Time within which a repeated read is taken as the same document and not "
@@ -100,7 +100,7 @@ class OcrScannerSettings(SerialSettings):
     )
 
     chip: ChipSettings | None = Field(
-        None, description="The slot that reads the chips of these documents, where there is one."
+        default=None, description="The slot that reads the chips of these documents, where there is one."
     )
 
     @model_validator(mode="before")

@@ -11,7 +11,10 @@ from datetime import UTC, date, datetime
 from drivers.driver import BadFrame
 from drivers.links.framing import MALFORMED, NOISE, OTHER_CONTENT, DamagedFrame
 from drivers.observation import Check, Outcome, Weight
-from drivers.passport.mrz import Mrz, find_zone_fault, mrz_checks, parse
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.parser import parse
+from drivers.passport.mrz.unreadable import find_zone_fault
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 
 RELEASE_DATE = date(2026, 11, 23)

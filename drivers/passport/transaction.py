@@ -12,7 +12,9 @@ from typing import Literal
 
 from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight
 from drivers.passport.chip_result import ChipProgress, ChipResult
-from drivers.passport.mrz import Mrz, MrzFormat, mrz_checks, parse
+from drivers.passport.mrz import Mrz, MrzFormat
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.parser import parse
 from drivers.passport.observations import (
     BarcodeRead,
     CapturedImage,

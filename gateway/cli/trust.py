@@ -13,8 +13,8 @@ import typer
 from gateway.cli._lib.arguments import KeyCommand
 from gateway.cli._lib.passphrase import VARIABLE, asked_passphrase, given_passphrase, new_passphrase
 from gateway.cli._lib.terminal import console, exit_with
+from gateway.common.public_keys import format_public_key, key_id
 from gateway.config import ConfigError
-from gateway.config.public_keys import format_public_key, key_id
 from gateway.pki.acl import GENERATED_HEADER
 from gateway.pki.ca import CertificateAuthority, NoPassphraseError
 from gateway.pki.inventory import AUTHORITY_KEY, Deployment, load_deployment

@@ -8,21 +8,19 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import structlog
 from pydantic import BaseModel
 from pydantic_core import to_json
 
 from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import Observation
 from drivers.vocabulary import Vocabulary
+from gateway.client.problems import log_warning
 from gateway.common.printable import printable
 from gateway.contract.commands import args_schema_id, result_schema_id
 from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import OURS
 from gateway.contract.states import DeviceDescription
-
-log = structlog.get_logger()
 
 OnUndecoded = Callable[[str], None]
 """Function that takes the sentence why data are passed on as plain JSON."""
@@ -41,7 +39,7 @@ class Decoder:
 
     def __init__(self, vocabularies: Iterable[Vocabulary], on_undecoded: OnUndecoded | None = None) -> None:
         """`vocabularies`: those of packages, one for each namespace. Without `on_undecoded`: a warning."""
-        self._on_undecoded = on_undecoded or log.warning
+        self._on_undecoded = on_undecoded or log_warning
         self._said: set[str] = set()
         self._versions: dict[str, int] = {}
         self._events: dict[tuple[str, str], type[Observation]] = {}
@@ -161,7 +159,7 @@ def desk_decoder(vocabularies: Iterable[Vocabulary] | None, on_undecoded: OnUnde
 
     if vocabularies is None:
         for fault in faults_of_vocabularies():
-            (on_undecoded or log.warning)(f"Events are passed on as JSON, because of the {fault}.")
+            (on_undecoded or log_warning)(f"Events are passed on as JSON, because of the {fault}.")
         return Decoder((one.vocabulary for one in installed_vocabularies()), on_undecoded)
     given: dict[str, Vocabulary] = {}
     for vocabulary in vocabularies:

@@ -5,14 +5,11 @@ import socket
 import ssl
 
 import aiomqtt
-import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.client.connection import NOT_AUTHORISED
 from gateway.client.models import ConnectionProblem
 from gateway.contract.topics import TRAINING_ROOT
-
-log = structlog.get_logger()
 
 BAD_CREDENTIALS = 0x86  # MQTT 5, section 3.2.2.2
 _REMEDIES: dict[int, str] = {
@@ -24,7 +21,15 @@ _REMEDIES: dict[int, str] = {
 
 def log_problem(problem: ConnectionProblem) -> None:
     """Log a problem as a sentence for a person at a terminal."""
-    log.warning(str(problem))
+    log_warning(str(problem))
+
+
+def log_warning(text: str) -> None:
+    """Log a sentence for a person at a terminal."""
+    # Loading it takes a tenth of the time of this package's import, and few workstations have a problem.
+    import structlog
+
+    structlog.get_logger().warning(text)
 
 
 def not_connected(address: str, error: BaseException) -> ConnectionProblem:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from drivers.observation import Observation
 from gateway.client.freshness import Freshness
 from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
-from gateway.config.public_keys import key_id
+from gateway.common.public_keys import key_id
 from gateway.contract.states import Revision
 from gateway.contract.topics import GATEWAY_LANE, Position
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier

@@ -102,8 +102,8 @@ def _check_keys(whole: Roles, station_names: set[str]) -> Iterator[UnlocatedIssu
     """Find keys of no station, and ids of other keys. `station_names`: every station of the file."""
     if not whole.key:
         return  # cryptography takes 100 ms to load
+    from gateway.common.public_keys import key_id, parse_public_key
     from gateway.config.messages import suggest_name
-    from gateway.config.public_keys import key_id, parse_public_key
 
     for name, entry in whole.key.items():
         if entry.station not in station_names:

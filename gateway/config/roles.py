@@ -34,7 +34,7 @@ def _verb(text: str) -> str:
 
 
 def _public_key(text: str) -> str:
-    from gateway.config.public_keys import parse_public_key
+    from gateway.common.public_keys import parse_public_key
 
     parse_public_key(text)
     return text

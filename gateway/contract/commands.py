@@ -62,15 +62,15 @@ class CommandMessage(_Message):
         examples=[1795422930123],
     )
     args: dict[str, Any] = Field(
-        {}, description="Arguments, by the schema that the device's description names.", examples=[{}]
+        default={}, description="Arguments, by the schema that the device's description names.", examples=[{}]
     )
     transaction: Name | None = Field(
-        None,
+        default=None,
         description="Id of one traveller, document or capture; the events that it causes carry it too.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
     fresh: str | None = Field(
-        None,
+        default=None,
         max_length=64,
         description="Newest token of the gateway, from its topic `fresh`; required in a signed command.",
         examples=["w8s9vWm0T1uJ2xk4"],
@@ -111,38 +111,38 @@ class CommandAnswer(_Message):
     )
     state: CommandState = Field(description="State of the command.", examples=["done"])
     reason: CommandReason | None = Field(
-        None,
+        default=None,
         description="Reason why it was not done, as a code.",
         examples=["claimed"],
         json_schema_extra={"x-sentences": {word: said._asdict() for word, said in REASON_TEXTS.items()}},
     )
     text: str = Field(
-        "",
+        default="",
         description="Reason in a plain sentence without personal data.",
         examples=["Another station has claimed this device."],
     )
     how: str = Field(
-        "",
+        default="",
         description="Remedy: what a person should do about it.",
         examples=["Ask that station to release it."],
     )
     result: dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="Result of a command that was done, by the schema that the device's description names.",
         examples=[{}],
     )
     transaction: str | None = Field(
-        None,
+        default=None,
         description="Id that the events it causes carry; null when nothing was begun.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
     last_command_seq: int | None = Field(
-        None,
+        default=None,
         description="Highest sequence number of this station; only with `command_seq_not_increasing`.",
         examples=[None],
     )
     request_sha256: str | None = Field(
-        None,
+        default=None,
         description="SHA-256 of the command as it arrived: topic, line feed, body, line feed, `jws` (empty "
         "when unsigned), in hexadecimal. If that of your command differs, the answer is for a changed copy.",
         examples=["d5c3b8a2f0a94f6be1c7a59e4fb2c0d3a6e8f19b7c4d2e5f8091a2b3c4d5e6f7"],
@@ -232,7 +232,9 @@ class CommandDescription(_Message):
         description="It is begun at once, beside a running command: to stop or to cancel.", examples=[False]
     )
     requires_claim: bool = Field(
-        False, description="Only the station that has claimed the device may send it.", examples=[False]
+        default=False,
+        description="Only the station that has claimed the device may send it.",
+        examples=[False],
     )
 
 
@@ -270,7 +272,7 @@ class ClaimRequest(CommandArguments):
     unredacted_fields = frozenset({"lease_s"})
 
     lease_s: int = Field(
-        30,
+        default=30,
         ge=5,
         le=3600,
         description="Duration of the lease unless renewed, in seconds; the post may allow less.",
@@ -299,7 +301,7 @@ class ClaimResult(CommandOutput):
 
     lease_s: int = Field(description="Duration of the lease unless renewed, in seconds.", examples=[30])
     previous_holder: str | None = Field(
-        None, description="Previous holder; only for `steal`.", examples=["counter-1"]
+        default=None, description="Previous holder; only for `steal`.", examples=["counter-1"]
     )
 
 

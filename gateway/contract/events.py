@@ -101,17 +101,19 @@ class CommandDecided(Observation):
         description="Time that was left to begin it, in milliseconds.", examples=[2950]
     )
     signed_by: str | None = Field(
-        None,
+        default=None,
         description="Id of the station's key, if the signature was verified; null for an unsigned command.",
         examples=["Wm6XVnaQWFBtSPGWbD4ARgPIIKUOIB38ThNFJrUqTjM"],
     )
     count: int = Field(
-        1,
+        default=1,
         ge=1,
         description="Number of commands that this record counts; the other fields are of the last of them.",
         examples=[1],
     )
-    window_s: float = Field(0, ge=0, description="Period in which they arrived, in seconds.", examples=[0])
+    window_s: float = Field(
+        default=0, ge=0, description="Period in which they arrived, in seconds.", examples=[0]
+    )
 
 
 class CommandEnded(Observation):
@@ -141,28 +143,30 @@ class CommandEnded(Observation):
         examples=[812.5],
     )
     result: dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="Of a movement that was done or has failed: its result, with personal values as type and "
         "size.",
         examples=[{"state": "open", "duration_s": 1.9}],
     )
     sensed_before: dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="Of a movement: the device's states when the command was passed to it, by event type.",
         examples=[{"barrier.state": {"state": "closed"}}],
     )
     sensed_after: dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="Of a movement: the device's states when the command ended, by event type.",
         examples=[{"barrier.state": {"state": "open"}}],
     )
     count: int = Field(
-        1,
+        default=1,
         ge=1,
         description="Number of commands that this record counts; the other fields are of the last of them.",
         examples=[1],
     )
-    window_s: float = Field(0, ge=0, description="Period in which they arrived, in seconds.", examples=[0])
+    window_s: float = Field(
+        default=0, ge=0, description="Period in which they arrived, in seconds.", examples=[0]
+    )
 
 
 class ClaimChange(OpenEnum):
@@ -196,7 +200,7 @@ class ClaimChanged(Observation):
         description="Duration of the lease unless renewed, in seconds; null without a holder.", examples=[30]
     )
     reason: str = Field(
-        "",
+        default="",
         description="Reason given for a stolen claim.",
         examples=["Shift change; counter 1 is unattended."],
     )
@@ -243,8 +247,8 @@ class TechnicianOperationPerformed(Observation):
         description="Operation that was performed.", examples=["maintenance_on"]
     )
     detail: str = Field(
-        "",
+        default="",
         description="Details: duration, level, old and new serial number, or holder of the claim.",
         examples=["30 min"],
     )
-    reason: str = Field("", description="Reason that was given.", examples=["cleaning"])
+    reason: str = Field(default="", description="Reason that was given.", examples=["cleaning"])

@@ -30,19 +30,23 @@ class DeviceState(_Message):
         examples=["2026-11-23T08:15:30.123456Z"],
     )
     cause: Cause | None = Field(
-        None, description="Cause, as a code; null when online.", examples=["port_held"]
+        default=None, description="Cause, as a code; null when online.", examples=["port_held"]
     )
     text: str = Field(
-        "", description="Cause in a plain sentence.", examples=["ModemManager (pid 712) holds the port."]
+        default="",
+        description="Cause in a plain sentence.",
+        examples=["ModemManager (pid 712) holds the port."],
     )
     action: Action = Field(
-        Action.NONE, description="Kind of action that a person should take.", examples=["restart"]
+        default=Action.NONE, description="Kind of action that a person should take.", examples=["restart"]
     )
     how: str = Field(
-        "", description="Remedy: how to do it.", examples=["sudo systemctl mask --now ModemManager"]
+        default="", description="Remedy: how to do it.", examples=["sudo systemctl mask --now ModemManager"]
     )
     provenance: Provenance | None = Field(
-        None, description="Kind of device on the link, real or not, once one responded.", examples=["live"]
+        default=None,
+        description="Kind of device on the link, real or not, once one responded.",
+        examples=["live"],
     )
     session: str = Field(
         description="Gateway session that published it; a state of an older session is outdated.",
@@ -66,7 +70,7 @@ class DeviceDescription(_Message):
     driver: str = Field(description="Name of the driver.", examples=["mrz-serial"])
     family: Family = Field(description="Kind of device.", examples=["passport_reader"])
     identity: Identity | None = Field(
-        None,
+        default=None,
         description="Device that responded last; null when none did yet.",
         examples=[{"model": "OCR315e", "serial_number": "SIM0001"}],
     )
@@ -83,7 +87,7 @@ class DeviceDescription(_Message):
         ],
     )
     commands: tuple[CommandDescription, ...] = Field(
-        (),
+        default=(),
         description="Commands that it accepts.",
         examples=[
             [
@@ -110,7 +114,7 @@ class GatewayProblem(_Message):
         examples=["The disk of /var/lib/borderpost is full; events are kept in memory."],
     )
     action: Action = Field(description="Kind of action that a person should take.", examples=["call_support"])
-    how: str = Field("", description="Remedy: how to do it.", examples=["Free space on /var."])
+    how: str = Field(default="", description="Remedy: how to do it.", examples=["Free space on /var."])
     since: AwareDatetime = Field(
         description="Start of the problem, UTC.", examples=["2026-11-23T08:15:30.123456Z"]
     )
@@ -129,7 +133,7 @@ class DestinationReport(_Message):
         ge=0, description="Events set aside because the destination cannot accept them.", examples=[0]
     )
     halted_reason: str | None = Field(
-        None,
+        default=None,
         description="Reason why nothing is sent over an existing connection, or null.",
         examples=["not_authorised"],
     )
@@ -175,22 +179,24 @@ class GatewayReport(_Message):
         description="Start of this session, UTC.", examples=["2026-11-23T08:15:30.123456Z"]
     )
     confinement: Confinement = Field(
-        Confinement.NONE, description="Limits of driver workers by the kernel.", examples=["full"]
+        default=Confinement.NONE, description="Limits of driver workers by the kernel.", examples=["full"]
     )
     outbox_key: KeyStorage = Field(
-        KeyStorage.UNKNOWN, description="Place of the key that encrypts the queued events.", examples=["tpm"]
+        default=KeyStorage.UNKNOWN,
+        description="Place of the key that encrypts the queued events.",
+        examples=["tpm"],
     )
     events_dropped: int = Field(
-        0, ge=0, description="Events dropped because the outbox was full, since start.", examples=[0]
+        default=0, ge=0, description="Events dropped because the outbox was full, since start.", examples=[0]
     )
     images_dropped: int = Field(
-        0, ge=0, description="Images rejected for their size, or dropped, since start.", examples=[0]
+        default=0, ge=0, description="Images rejected for their size, or dropped, since start.", examples=[0]
     )
     destinations: tuple[DestinationReport, ...] = Field(
-        (), description="Delivery to each destination.", examples=[[]]
+        default=(), description="Delivery to each destination.", examples=[[]]
     )
     problems: tuple[GatewayProblem, ...] = Field(
-        (), description="Problems that need a person.", examples=[[]]
+        default=(), description="Problems that need a person.", examples=[[]]
     )
 
 
@@ -200,7 +206,7 @@ class GatewayState(_Message):
     online: bool = Field(description="False in the last will and at an orderly stop.", examples=[True])
     session: str = Field(description="Random id of one run of the gateway.", examples=["0f8fad5bd9cb469f"])
     report: GatewayReport | None = Field(
-        None, description="Details while online; null in the last will.", examples=[None]
+        default=None, description="Details while online; null in the last will.", examples=[None]
     )
 
 
@@ -215,7 +221,7 @@ class FreshToken(_Message):
     token: str = Field(description="Random token, valid for six seconds.", examples=["w8s9vWm0T1uJ2xk4"])
     number: int = Field(ge=1, description="Number of this message in its session.", examples=[417])
     numbers: dict[str, int] = Field(
-        {},
+        default={},
         description="Number of the newest retained message by topic, without root and site; only where the "
         "gateway signs. A topic that is not named has no message.",
         examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier.state": 88}],

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gateway.config.public_keys import PublicKey, key_id
+from gateway.common.public_keys import PublicKey, key_id
 
 _HALF = 32
 """Size of each of the two numbers of a signature with P-256, in bytes."""

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.common.atomic_file import write_whole
-from gateway.config.public_keys import PublicKey, key_id, parse_public_key, supported_key
+from gateway.common.public_keys import PublicKey, key_id, parse_public_key, supported_key
 
 KEY_FILE, PUBLIC_FILE = "signing.key", "signing.pub"
 

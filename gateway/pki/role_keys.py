@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from gateway.common.atomic_file import write_whole
+from gateway.common.public_keys import PublicKey, format_public_key, key_id
 from gateway.config import ConfigError
-from gateway.config.public_keys import PublicKey, format_public_key, key_id
 from gateway.config.role_file import load_roles
 from gateway.config.roles import RevocationReason
 

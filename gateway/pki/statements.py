@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from gateway.config.public_keys import PublicKey
+from gateway.common.public_keys import PublicKey
 from gateway.contract.commands import SIGNATURE_PROPERTY, signed_bytes
 from gateway.contract.states import FreshToken, Revision
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier

@@ -1,7 +1,7 @@
 """Keys of stations as the role file lists them, and verification of signed commands."""
 
+from gateway.common.public_keys import parse_public_key
 from gateway.config import Roles
-from gateway.config.public_keys import parse_public_key
 from gateway.contract.commands import signed_bytes
 from gateway.contract.reason_codes import CommandReason
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier, named_key

@@ -28,9 +28,9 @@ class Exchange:
 class ExchangeFault(Fault):
     """A fault of the next exchanges."""
 
-    exchanges: int = Field(1, ge=1, description="Number of exchanges affected.")
+    exchanges: int = Field(default=1, ge=1, description="Number of exchanges affected.")
     of: Literal["any", "reads", "writes"] = Field(
-        "any", description="Exchanges affected: all, or only those that do or do not write outputs."
+        default="any", description="Exchanges affected: all, or only those that do or do not write outputs."
     )
     rank: ClassVar[int] = 0
     """Order in which the faults of one exchange apply, lowest first, whatever the order of injection."""
@@ -69,7 +69,7 @@ class DuplicatedReply(ExchangeFault):
     """A repeated answer."""
 
     fault: Literal["duplicated-reply"] = "duplicated-reply"
-    copies: int = Field(2, ge=2, le=10, description="Number of copies.")
+    copies: int = Field(default=2, ge=2, le=10, description="Number of copies.")
 
     def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
@@ -80,7 +80,7 @@ class LateReply(ExchangeFault):
     """A delayed answer: the board acts in time, and other exchanges continue."""
 
     fault: Literal["late-reply"] = "late-reply"
-    delay_s: float = Field(1.0, gt=0, description="Delay in seconds.")
+    delay_s: float = Field(default=1.0, gt=0, description="Delay in seconds.")
 
     def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
@@ -111,8 +111,10 @@ class ExceptionReply(ExchangeFault):
     """An exception in place of an answer."""
 
     fault: Literal["exception-reply"] = "exception-reply"
-    code: int = Field(4, ge=1, le=255, description="Modbus exception code; 4 is device failure, 6 busy.")
-    acts: bool = Field(False, description="Whether it executes the request nevertheless.")
+    code: int = Field(
+        default=4, ge=1, le=255, description="Modbus exception code; 4 is device failure, 6 busy."
+    )
+    acts: bool = Field(default=False, description="Whether it executes the request nevertheless.")
 
     def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
@@ -123,7 +125,7 @@ class HangUp(ExchangeFault):
     """The end of the connection in place of an answer. Only over TCP."""
 
     fault: Literal["hang-up"] = "hang-up"
-    acts: bool = Field(True, description="Whether the board still executes the request.")
+    acts: bool = Field(default=True, description="Whether the board still executes the request.")
     rank: ClassVar[int] = 1
 
     def apply(self, exchange: Exchange) -> Exchange:

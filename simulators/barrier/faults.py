@@ -25,7 +25,9 @@ from simulators.faults import Fault, Noise, Unplug
 class LastingFault(Fault):
     """A fault that lasts for a while."""
 
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; until mended if omitted.")
+    for_s: float | None = Field(
+        default=None, gt=0, description="Duration in seconds; until mended if omitted."
+    )
 
 
 class ClearFaults(Fault):
@@ -47,7 +49,7 @@ class SlowBus(LastingFault):
     """A delay of every exchange; a request is executed after the delay."""
 
     fault: Literal["slow-bus"] = "slow-bus"
-    delay_s: float = Field(0.2, gt=0, description="Additional time of each, in seconds.")
+    delay_s: float = Field(default=0.2, gt=0, description="Additional time of each, in seconds.")
 
 
 class StalledAdapter(LastingFault):
@@ -55,7 +57,8 @@ class StalledAdapter(LastingFault):
 
     fault: Literal["stalled-adapter"] = "stalled-adapter"
     discards: bool = Field(
-        True, description="Whether bytes that the host discards are gone, as with a UART of the machine."
+        default=True,
+        description="Whether bytes that the host discards are gone, as with a UART of the machine.",
     )
 
 
@@ -63,7 +66,7 @@ class PowerCut(LastingFault):
     """No supply: relays are released, motors stop. When it returns, the controller acts as configured."""
 
     fault: Literal["power-cut"] = "power-cut"
-    of: Literal["all", "boards", "controllers"] = Field("all", description="Whose supply.")
+    of: Literal["all", "boards", "controllers"] = Field(default="all", description="Whose supply.")
 
 
 class WeldedRelay(LastingFault):
@@ -71,7 +74,9 @@ class WeldedRelay(LastingFault):
 
     fault: Literal["welded-relay"] = "welded-relay"
     relay: int = Field(ge=0, description="Number of the relay, counted from 0.")
-    unit: int | None = Field(None, ge=1, description="Address of its board; the first one if omitted.")
+    unit: int | None = Field(
+        default=None, ge=1, description="Address of its board; the first one if omitted."
+    )
 
 
 # The wires.
@@ -103,7 +108,7 @@ class Chatter(LastingFault):
 
     fault: Literal["chatter"] = "chatter"
     signal: str
-    per_s: float = Field(10.0, gt=0, le=1000, description="Changes a second.")
+    per_s: float = Field(default=10.0, gt=0, le=1000, description="Changes a second.")
 
 
 # The machine and its environment.
@@ -114,7 +119,7 @@ class StuckBoom(LastingFault):
 
     fault: Literal["stuck-boom"] = "stuck-boom"
     at: float | None = Field(
-        None, ge=0, le=1, description="Position: 0 closed, 1 open; the present one if omitted."
+        default=None, ge=0, le=1, description="Position: 0 closed, 1 open; the present one if omitted."
     )
     door: str = ""
 
@@ -135,8 +140,8 @@ class ManualLift(Fault):
     """The boom moved by hand."""
 
     fault: Literal["lift"] = "lift"
-    to: float = Field(1.0, ge=0, le=1, description="Final position: 0 closed, 1 open.")
-    over_s: float = Field(1.5, gt=0, description="Duration in seconds.")
+    to: float = Field(default=1.0, ge=0, le=1, description="Final position: 0 closed, 1 open.")
+    over_s: float = Field(default=1.5, gt=0, description="Duration in seconds.")
     door: str = ""
 
 

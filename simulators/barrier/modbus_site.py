@@ -52,7 +52,7 @@ USUAL_INPUTS = {
 class BoardSettings(WiringSettings):
     """One board on the bus and its wires."""
 
-    unit: int = Field(1, ge=1, le=247, description="Its address.")
+    unit: int = Field(default=1, ge=1, le=247, description="Its address.")
 
     def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
         """Build the board."""
@@ -111,21 +111,23 @@ class ModbusSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     port: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=65535,
         description="Port on 127.0.0.1; 0 chooses a free one, reported by the ready event.",
     )
     path: Path | None = Field(
-        None, description="Path of the serial port: a symlink to the pty; instead of a TCP port."
+        default=None, description="Path of the serial port: a symlink to the pty; instead of a TCP port."
     )
-    baud: int = Field(9600, ge=1200, le=256000, description="Baud rate of the boards.")
-    paced: bool = Field(False, description="Whether frames take their time at that rate.")
+    baud: int = Field(default=9600, ge=1200, le=256000, description="Baud rate of the boards.")
+    paced: bool = Field(default=False, description="Whether frames take their time at that rate.")
     quiet_s: float | None = Field(
-        None, gt=0, description="Silence that ends a frame, in seconds; that of the specification if omitted."
+        default=None,
+        gt=0,
+        description="Silence that ends a frame, in seconds; that of the specification if omitted.",
     )
     boards: tuple[AnyBoard, ...] = Field(
-        (WaveshareSettings(outputs=USUAL_OUTPUTS, inputs=USUAL_INPUTS),), min_length=1
+        default=(WaveshareSettings(outputs=USUAL_OUTPUTS, inputs=USUAL_INPUTS),), min_length=1
     )
     mechanics: MechanicsSettings = MechanicsSettings()
 

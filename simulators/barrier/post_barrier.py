@@ -38,23 +38,27 @@ class PostBarrierSettings(SimulatorSettings):
     """Settings of every barrier of a post."""
 
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between two vehicles; only by command if omitted."
+        default=None, gt=0, description="Seconds between two vehicles; only by command if omitted."
     )
-    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
-    first_s: float = Field(1.0, ge=0, description="Seconds until the first one after a host has connected.")
+    jitter_s: float = Field(default=0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
+    first_s: float = Field(
+        default=1.0, ge=0, description="Seconds until the first one after a host has connected."
+    )
     manners: dict[DriverBehaviour, float] = Field(
-        {DriverBehaviour.WAITS: 1.0}, min_length=1, description="Weight of each driver behaviour."
+        default={DriverBehaviour.WAITS: 1.0}, min_length=1, description="Weight of each driver behaviour."
     )
-    wrong_way: float = Field(0.0, ge=0, le=1, description="Share of vehicles in the wrong direction.")
+    wrong_way: float = Field(default=0.0, ge=0, le=1, description="Share of vehicles in the wrong direction.")
     patience_s: float | None = Field(
-        30.0, gt=0, description="Seconds after which a vehicle that cannot pass leaves."
+        default=30.0, gt=0, description="Seconds after which a vehicle that cannot pass leaves."
     )
     attendant_s: float | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Seconds after an arrival when an attendant opens with the button at the (first) boom.",
     )
-    wire_log: Path | None = Field(None, description="File for the log of every frame, as lines of JSON.")
+    wire_log: Path | None = Field(
+        default=None, description="File for the log of every frame, as lines of JSON."
+    )
     faults: tuple[TimedFault, ...] = ()
 
     @field_validator("manners")
@@ -122,9 +126,9 @@ class Arrival(BaseModel):
 
     manner: DriverBehaviour = DriverBehaviour.WAITS
     wrong_way: bool = False
-    length_m: float | None = Field(None, gt=0, le=30)
-    speed_mps: float | None = Field(None, ge=0.01, le=50)
-    patience_s: float | None = Field(None, gt=0)
+    length_m: float | None = Field(default=None, gt=0, le=30)
+    speed_mps: float | None = Field(default=None, ge=0.01, le=50)
+    patience_s: float | None = Field(default=None, gt=0)
 
 
 class PostBarrier(Simulator):

@@ -36,8 +36,8 @@ class SerialSettings(WiringSettings):
 
     path: Path = Field(description="Path of the port: a symlink to the pty.")
     model: Literal["numato", "lcus"]
-    relays: int = Field(4, ge=1, le=32, description="Number of relays.")
-    gpios: int = Field(4, ge=0, le=8, description="Number of inputs; numato only.")
+    relays: int = Field(default=4, ge=1, le=32, description="Number of relays.")
+    gpios: int = Field(default=4, ge=0, le=8, description="Number of inputs; numato only.")
     mechanics: MechanicsSettings = MechanicsSettings()
 
     @model_validator(mode="after")

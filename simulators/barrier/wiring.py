@@ -25,11 +25,12 @@ class WiringSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     outputs: dict[str, int] = Field(
-        {}, description="Relay of each contact of the barrier: open, close, stop."
+        default={}, description="Relay of each contact of the barrier: open, close, stop."
     )
-    inputs: dict[str, int] = Field({}, description="Input of each signal of the barrier.")
+    inputs: dict[str, int] = Field(default={}, description="Input of each signal of the barrier.")
     contacts: dict[str, ContactKind] = Field(
-        {}, description="Kind of contact of a signal or a relay: no closes when it is active, nc opens."
+        default={},
+        description="Kind of contact of a signal or a relay: no closes when it is active, nc opens.",
     )
 
     @model_validator(mode="after")

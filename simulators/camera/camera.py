@@ -38,11 +38,11 @@ MOST_PEOPLE = 4
 class CameraSettings(ServiceSettings):
     """Settings of every camera of a post. With a user name and no `auth`, it requires Digest."""
 
-    auth: Scheme | None = Field(None, description="Authentication of clients.")
-    digest: Algorithm = Field("MD5", description="The hash of Digest authentication.")
-    nonce_s: float = Field(300.0, gt=0, description="Lifetime of a nonce, in seconds.")
-    size: Size = Field("640x360", description="Width and height of its pictures, in pixels.")
-    who: int = Field(0, description="Number of the camera: another one shows other people and cars.")
+    auth: Scheme | None = Field(default=None, description="Authentication of clients.")
+    digest: Algorithm = Field(default="MD5", description="The hash of Digest authentication.")
+    nonce_s: float = Field(default=300.0, gt=0, description="Lifetime of a nonce, in seconds.")
+    size: Size = Field(default="640x360", description="Width and height of its pictures, in pixels.")
+    who: int = Field(default=0, description="Number of the camera: another one shows other people and cars.")
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -212,10 +212,12 @@ class HttpCamera(Camera):
 class SceneSettings(CameraSettings):
     """View of a camera, and its frame rate."""
 
-    scene: Place = Field("counter", description="Kind of scene.")
-    people: int = Field(1, ge=0, le=MOST_PEOPLE, description="Number of people at the counter.")
-    plate: str = Field("", max_length=16, description="Plate of the vehicle in the lane; none if empty.")
-    frames_per_s: float = Field(10.0, gt=0, le=60, description="Pictures per second of its stream.")
+    scene: Place = Field(default="counter", description="Kind of scene.")
+    people: int = Field(default=1, ge=0, le=MOST_PEOPLE, description="Number of people at the counter.")
+    plate: str = Field(
+        default="", max_length=16, description="Plate of the vehicle in the lane; none if empty."
+    )
+    frames_per_s: float = Field(default=10.0, gt=0, le=60, description="Pictures per second of its stream.")
 
     @property
     def view(self) -> View:

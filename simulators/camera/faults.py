@@ -26,9 +26,9 @@ def pixels(size: Size) -> tuple[int, int]:
 class CameraFault(Fault):
     """A fault of the next answers, or of all for a while."""
 
-    times: int = Field(1, ge=1, description="Number of consecutive pictures or events affected.")
+    times: int = Field(default=1, ge=1, description="Number of consecutive pictures or events affected.")
     for_s: float | None = Field(
-        None, gt=0, description="Seconds during which all are affected, instead of `times`."
+        default=None, gt=0, description="Seconds during which all are affected, instead of `times`."
     )
 
 
@@ -41,8 +41,10 @@ class NotFound(CameraFault):
 class Interruption(CameraFault):
     """A fault in the middle of a picture or event."""
 
-    after: float = Field(0.5, ge=0, le=1, description="Share of it that is still sent.")
-    at: int | None = Field(None, ge=0, description="Number of bytes that are still sent, instead of a share.")
+    after: float = Field(default=0.5, ge=0, le=1, description="Share of it that is still sent.")
+    at: int | None = Field(
+        default=None, ge=0, description="Number of bytes that are still sent, instead of a share."
+    )
 
     def still_sent(self, size: int) -> int:
         """Return the number of bytes sent, of `size`."""
@@ -56,7 +58,9 @@ class Stall(Interruption):
     """
 
     fault: Literal["stall"] = "stall"
-    hold_s: float | None = Field(None, gt=0, description="Seconds until it continues; else see `for_s`.")
+    hold_s: float | None = Field(
+        default=None, gt=0, description="Seconds until it continues; else see `for_s`."
+    )
 
 
 class ConnectionCut(Interruption):
@@ -69,7 +73,7 @@ class TruncatedPicture(CameraFault):
     """Half a picture that is declared complete."""
 
     fault: Literal["half-picture"] = "half-picture"
-    after: float = Field(0.5, ge=0, le=1, description="Share of it that exists.")
+    after: float = Field(default=0.5, ge=0, le=1, description="Share of it that exists.")
 
 
 class WrongType(CameraFault):
@@ -94,15 +98,15 @@ class Dribble(CameraFault):
     """A picture or event in pieces of a few bytes."""
 
     fault: Literal["dribble"] = "dribble"
-    size: int = Field(1000, ge=1, description="Bytes in one piece.")
-    every_ms: float = Field(5.0, ge=0, description="Pause between pieces, in milliseconds.")
+    size: int = Field(default=1000, ge=1, description="Bytes in one piece.")
+    every_ms: float = Field(default=5.0, ge=0, description="Pause between pieces, in milliseconds.")
 
 
 class Slow(CameraFault):
     """A delay before any output."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, gt=0, description="Delay in seconds.")
+    delay_s: float = Field(default=1.0, gt=0, description="Delay in seconds.")
 
 
 class PacketLoss(CameraFault):
@@ -110,7 +114,7 @@ class PacketLoss(CameraFault):
 
     fault: Literal["packet-loss"] = "packet-loss"
     which: Literal["first", "middle", "last"] = Field(
-        "middle", description="Number of the packet in its picture."
+        default="middle", description="Number of the packet in its picture."
     )
 
 
@@ -124,14 +128,14 @@ class FormatChanged(Fault):
     """A change of the picture size while clients watch."""
 
     fault: Literal["format-changed"] = "format-changed"
-    size: Size = Field("1280x720", description="Width and height, in pixels.")
+    size: Size = Field(default="1280x720", description="Width and height, in pixels.")
 
 
 class SubscriptionsRefused(Fault):
     """The camera has its maximum number of event subscriptions, and refuses more."""
 
     fault: Literal["subscriptions-refused"] = "subscriptions-refused"
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
+    for_s: float | None = Field(default=None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class SubscriptionsForgotten(Fault):
@@ -144,28 +148,30 @@ class StalePicture(Fault):
     """The camera repeats its present picture."""
 
     fault: Literal["stale-picture"] = "stale-picture"
-    for_s: float = Field(5.0, gt=0, description="Duration in seconds.")
+    for_s: float = Field(default=5.0, gt=0, description="Duration in seconds.")
 
 
 class WrongCredentials(Fault):
     """The camera has another password from now on, or for some seconds."""
 
     fault: Literal["wrong-credentials"] = "wrong-credentials"
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
+    for_s: float | None = Field(default=None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class ServiceDies(Fault):
     """The camera stops with all connections, as in a power failure."""
 
     fault: Literal["service-dies"] = "service-dies"
-    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
+    for_s: float | None = Field(
+        default=None, gt=0, description="Seconds until it returns; permanent if omitted."
+    )
 
 
 class WrongClock(Fault):
     """A wrong clock of the camera."""
 
     fault: Literal["wrong-clock"] = "wrong-clock"
-    ahead_s: float = Field(-3600.0, description="Seconds by which it is ahead; 0 corrects it.")
+    ahead_s: float = Field(default=-3600.0, description="Seconds by which it is ahead; 0 corrects it.")
 
 
 class Duplicate(CameraFault):
@@ -178,21 +184,21 @@ class Late(CameraFault):
     """An event sent long after it happened; later ones may come before it."""
 
     fault: Literal["late"] = "late"
-    delay_s: float = Field(5.0, gt=0, description="Delay after the event, in seconds.")
+    delay_s: float = Field(default=5.0, gt=0, description="Delay after the event, in seconds.")
 
 
 class Misread(CameraFault):
     """A plate that the camera could not read."""
 
     fault: Literal["misread"] = "misread"
-    text: str = Field("unknown", max_length=100, description="Text in place of the plate.")
+    text: str = Field(default="unknown", max_length=100, description="Text in place of the plate.")
 
 
 class OtherNamespace(CameraFault):
     """XML in another namespace than before."""
 
     fault: Literal["other-namespace"] = "other-namespace"
-    namespace: str = Field("http://www.hikvision.com/ver20/XMLSchema", description="Which.")
+    namespace: str = Field(default="http://www.hikvision.com/ver20/XMLSchema", description="Which.")
 
 
 AnyPictureFault = Annotated[

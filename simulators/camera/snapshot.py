@@ -32,8 +32,10 @@ class SnapshotCameraSettings(SceneSettings):
     """One camera at a counter or over a lane."""
 
     kind: Literal["camera-snapshot"]
-    picture_s: float = Field(0.0, ge=0, description="Time that the camera needs for a picture, in seconds.")
-    faults: tuple[ScheduledFault[AnyPictureFault], ...] = Field((), description="Scheduled faults.")
+    picture_s: float = Field(
+        default=0.0, ge=0, description="Time that the camera needs for a picture, in seconds."
+    )
+    faults: tuple[ScheduledFault[AnyPictureFault], ...] = Field(default=(), description="Scheduled faults.")
 
     def build(self) -> "SnapshotCamera":
         """Build the camera."""

@@ -16,20 +16,20 @@ class StuckFinger(Fault):
     """A permanent finger detection, with or without a finger."""
 
     fault: Literal["stuck-finger"] = "stuck-finger"
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
+    for_s: float | None = Field(default=None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class DirtySensor(Fault):
     """Grease on the glass, until it is cleaned."""
 
     fault: Literal["dirty-sensor"] = "dirty-sensor"
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
+    for_s: float | None = Field(default=None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class ImageFault(Fault):
     """A fault of the next images."""
 
-    images: int = Field(1, ge=1, description="Number of consecutive images affected.")
+    images: int = Field(default=1, ge=1, description="Number of consecutive images affected.")
 
 
 class ZeroImage(ImageFault):
@@ -54,7 +54,7 @@ class NoScanPower(Fault):
     """No interrupt after power-up."""
 
     fault: Literal["no-scan-power"] = "no-scan-power"
-    times: int = Field(1, ge=1, description="Number of consecutive times.")
+    times: int = Field(default=1, ge=1, description="Number of consecutive times.")
 
 
 class ConfusedPower(Fault):

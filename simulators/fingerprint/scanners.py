@@ -29,7 +29,7 @@ class UsbScannerSettings(ScannerSettings):
     port: int = Field(
         ge=0, le=65535, description="Port on 127.0.0.1; 0 chooses a free one, reported by the ready event."
     )
-    busid: str = Field("1-1", pattern=r"^[0-9]+-[0-9.]+$", description="Its position on the bus.")
+    busid: str = Field(default="1-1", pattern=r"^[0-9]+-[0-9.]+$", description="Its position on the bus.")
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -54,9 +54,9 @@ class Uru4000Settings(UsbScannerSettings):
 
     kind: Literal["uru4000"]
     model: Literal["4500", "4000", "microsoft-v2"] = "4500"
-    serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,64}$")
-    encrypted: bool = Field(True, description="Whether its images are encrypted, as on real ones.")
-    exposure_s: float = Field(0.13, ge=0, description="Time for an image, in seconds.")
+    serial_number: str = Field(default="SIM0001", pattern=r"^[!-~]{1,64}$")
+    encrypted: bool = Field(default=True, description="Whether its images are encrypted, as on real ones.")
+    exposure_s: float = Field(default=0.13, ge=0, description="Time for an image, in seconds.")
     faults: tuple[ScheduledFault[UruFault], ...] = ()
 
     @property
@@ -105,11 +105,13 @@ class ZfmSettings(ScannerSettings):
     kind: Literal["zfm"]
     path: Path = Field(description="Path of the port: a symlink to the pty.")
     model: Literal["zfm-20", "r30x", "as608", "r503"] = "zfm-20"
-    password: int = Field(0, ge=0, le=0xFFFFFFFF)
-    address: int = Field(0xFFFFFFFF, ge=0, le=0xFFFFFFFF)
-    enrolled: int = Field(0, ge=0, le=100, description="Number of the traffic's fingers that are enrolled.")
-    capture_s: float = Field(0.1, ge=0, description="Time for a look at the finger, in seconds.")
-    wire_speed: bool = Field(False, description="Whether bytes take their time at the baud rate.")
+    password: int = Field(default=0, ge=0, le=0xFFFFFFFF)
+    address: int = Field(default=0xFFFFFFFF, ge=0, le=0xFFFFFFFF)
+    enrolled: int = Field(
+        default=0, ge=0, le=100, description="Number of the traffic's fingers that are enrolled."
+    )
+    capture_s: float = Field(default=0.1, ge=0, description="Time for a look at the finger, in seconds.")
+    wire_speed: bool = Field(default=False, description="Whether bytes take their time at the baud rate.")
     faults: tuple[ScheduledFault[ZfmFault], ...] = ()
 
     @field_validator("path")

@@ -27,18 +27,18 @@ MOSTLY_CLEAN = {
 class ScannerSettings(SimulatorSettings):
     """Settings of every simulated fingerprint scanner of a post."""
 
-    people: int = Field(10, ge=1, le=100_000, description="Number of different fingers.")
+    people: int = Field(default=10, ge=1, le=100_000, description="Number of different fingers.")
     conditions: dict[SkinCondition, float] = Field(
-        MOSTLY_CLEAN, min_length=1, description="Weight of each condition."
+        default=MOSTLY_CLEAN, min_length=1, description="Weight of each condition."
     )
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between fingers; only by command if omitted."
+        default=None, gt=0, description="Seconds between fingers; only by command if omitted."
     )
-    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
+    jitter_s: float = Field(default=0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
     first_s: float = Field(
-        1.0, ge=0, description="Seconds until the first one after a host has opened the scanner."
+        default=1.0, ge=0, description="Seconds until the first one after a host has opened the scanner."
     )
-    dwell_s: float = Field(2.0, gt=0, description="Time that a finger stays, in seconds.")
+    dwell_s: float = Field(default=2.0, gt=0, description="Time that a finger stays, in seconds.")
 
     @field_validator("conditions")
     @classmethod

@@ -51,16 +51,20 @@ class WsBdSettings(ServiceSettings):
     """One service with its scanner."""
 
     kind: Literal["ws-bd"]
-    edition: Literal["nist", "oasis"] = Field("nist", description="Edition whose namespace its answers have.")
-    width_px: int = Field(400, ge=64, le=4000, description="Width of its images, in pixels.")
-    height_px: int = Field(500, ge=64, le=4000, description="Height of its images, in pixels.")
+    edition: Literal["nist", "oasis"] = Field(
+        default="nist", description="Edition whose namespace its answers have."
+    )
+    width_px: int = Field(default=400, ge=64, le=4000, description="Width of its images, in pixels.")
+    height_px: int = Field(default=500, ge=64, le=4000, description="Height of its images, in pixels.")
     finger_s: float | None = Field(
-        1.0,
+        default=1.0,
         ge=0,
         description="Seconds from a capture until a finger is placed; only by command if omitted.",
     )
-    capture_s: float = Field(0.3, ge=0, description="Time for a capture once a finger is there, in seconds.")
-    timeout_s: float = Field(20.0, gt=0, description="Time limit for a finger, in seconds.")
+    capture_s: float = Field(
+        default=0.3, ge=0, description="Time for a capture once a finger is there, in seconds."
+    )
+    timeout_s: float = Field(default=20.0, gt=0, description="Time limit for a finger, in seconds.")
 
     def build(self) -> Simulator:
         """Build the service."""

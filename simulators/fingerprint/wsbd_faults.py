@@ -11,7 +11,7 @@ class LockHeld(Fault):
     """A lock taken by another client, now, whoever had it."""
 
     fault: Literal["lock-held"] = "lock-held"
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
+    for_s: float | None = Field(default=None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class Canceled(Fault):
@@ -30,20 +30,20 @@ class Slow(Fault):
     """A delay of every answer from now on; 0 ends it."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, ge=0, description="Delay in seconds.")
+    delay_s: float = Field(default=1.0, ge=0, description="Delay in seconds.")
 
 
 class Garbage(Fault):
     """Answers that are invalid XML."""
 
     fault: Literal["garbage"] = "garbage"
-    answers: int = Field(1, ge=1, description="How many.")
+    answers: int = Field(default=1, ge=1, description="How many.")
 
 
 class CaptureFault(Fault):
     """A fault of the next captures."""
 
-    captures: int = Field(1, ge=1, description="Number of consecutive captures affected.")
+    captures: int = Field(default=1, ge=1, description="Number of consecutive captures affected.")
     status: ClassVar[str] = "failure"
 
 
@@ -72,7 +72,7 @@ class DownloadDelayed(CaptureFault):
     """A download request before the image is ready."""
 
     fault: Literal["preparing"] = "preparing"
-    times: int = Field(3, ge=1, description="How often.")
+    times: int = Field(default=3, ge=1, description="How often.")
 
 
 class BadImage(CaptureFault):
@@ -85,8 +85,12 @@ class ServiceDies(CaptureFault):
     """A stop of the service with all connections: in the middle of the next capture, or now."""
 
     fault: Literal["service-dies"] = "service-dies"
-    capturing: bool = Field(True, description="Whether it stops in the middle of the next capture, not now.")
-    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
+    capturing: bool = Field(
+        default=True, description="Whether it stops in the middle of the next capture, not now."
+    )
+    for_s: float | None = Field(
+        default=None, gt=0, description="Seconds until it returns; permanent if omitted."
+    )
 
 
 WsBdFault = Annotated[

@@ -15,9 +15,9 @@ class ServiceSettings(SimulatorSettings):
     port: int = Field(
         ge=0, le=65535, description="Port on 127.0.0.1; 0 chooses a free one, reported by the ready event."
     )
-    username: str | None = Field(None, min_length=1, description="User name that clients must give.")
+    username: str | None = Field(default=None, min_length=1, description="User name that clients must give.")
     # Not a SecretStr: the settings go to the simulator's own process as JSON, and the password is invented.
-    password: str = Field("", repr=False, description="Their password.")
+    password: str = Field(default="", repr=False, description="Their password.")
 
     @property
     def addresses(self) -> tuple[str, ...]:

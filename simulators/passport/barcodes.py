@@ -30,10 +30,10 @@ class BarcodeSettings(BaseModel):
         "`seal-signers` and `health-signers` as `signers` and `health_signers`."
     )
     kinds: dict[BarcodeKind, float] = Field(
-        dict.fromkeys(BarcodeKind, 1.0), min_length=1, description="Weight of each kind."
+        default=dict.fromkeys(BarcodeKind, 1.0), min_length=1, description="Weight of each kind."
     )
-    share: float = Field(0.5, ge=0, le=1, description="Share of travellers who show one.")
-    list_age_days: float = Field(0.0, ge=0, description="Age of the list of health signers, in days.")
+    share: float = Field(default=0.5, ge=0, le=1, description="Share of travellers who show one.")
+    list_age_days: float = Field(default=0.0, ge=0, description="Age of the list of health signers, in days.")
 
     @field_validator("kinds")
     @classmethod

@@ -49,22 +49,28 @@ class SerialMrzSettings(SimulatorSettings):
     kind: Literal["serial-mrz"]
     framing: Framing
     path: Path = Field(description="Path of the port: a symlink to the pty.")
-    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="Weight of each format.")
+    documents: dict[Format, float] = Field(
+        default=EVEN_MIX, min_length=1, description="Weight of each format."
+    )
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between two documents; only by command if omitted."
+        default=None, gt=0, description="Seconds between two documents; only by command if omitted."
     )
-    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
+    jitter_s: float = Field(default=0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
     first_s: float = Field(
-        0.5, ge=0, description="Seconds until the first one after a host has opened the line."
+        default=0.5, ge=0, description="Seconds until the first one after a host has opened the line."
     )
-    dwell_s: float = Field(1.0, gt=0, description="Time that a document stays in the reader, in seconds.")
+    dwell_s: float = Field(
+        default=1.0, gt=0, description="Time that a document stays in the reader, in seconds."
+    )
     faults: tuple[TimedFault, ...] = ()
 
-    line_end: LineEnd = Field(LineEnd.CR, description="Separator between two lines; elyctis: cr or crlf.")
-    last_line_end: bool = Field(True, description="Whether the last line has one too.")
+    line_end: LineEnd = Field(
+        default=LineEnd.CR, description="Separator between two lines; elyctis: cr or crlf."
+    )
+    last_line_end: bool = Field(default=True, description="Whether the last line has one too.")
     bcc: Literal["xor", "none"] = "xor"
-    serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,32}$")
-    barcodes: BarcodeSettings | None = Field(None, description="Barcodes that travellers show.")
+    serial_number: str = Field(default="SIM0001", pattern=r"^[!-~]{1,32}$")
+    barcodes: BarcodeSettings | None = Field(default=None, description="Barcodes that travellers show.")
 
     @field_validator("documents")
     @classmethod

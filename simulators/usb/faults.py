@@ -15,7 +15,7 @@ Kind = Literal["any", "control", "bulk", "interrupt"]
 class UsbFault(Fault):
     """A fault of transfers."""
 
-    of: Kind = Field("any", description="Kind of transfer: control, bulk, interrupt or any.")
+    of: Kind = Field(default="any", description="Kind of transfer: control, bulk, interrupt or any.")
 
     def applies_to(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
         """Return whether the fault applies to transfers of that kind to that endpoint."""
@@ -26,7 +26,7 @@ class UsbFault(Fault):
 class TransferFault(UsbFault):
     """A fault of the next transfers."""
 
-    transfers: int = Field(1, ge=1, description="Number of consecutive transfers affected.")
+    transfers: int = Field(default=1, ge=1, description="Number of consecutive transfers affected.")
 
 
 class Stall(TransferFault):
@@ -51,19 +51,23 @@ class Slow(TransferFault):
     """Delayed answers."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, gt=0, description="Additional time of each transfer, in seconds.")
+    delay_s: float = Field(default=1.0, gt=0, description="Additional time of each transfer, in seconds.")
 
 
 class Silence(UsbFault):
     """A hung device: no transfer is answered, for some seconds or until the cable was pulled."""
 
     fault: Literal["silence"] = "silence"
-    for_s: float | None = Field(None, gt=0, description="Duration in seconds; until replugged if omitted.")
+    for_s: float | None = Field(
+        default=None, gt=0, description="Duration in seconds; until replugged if omitted."
+    )
 
 
 class UnplugAt(UsbFault):
     """The cable is pulled when the host submits the n-th transfer from now."""
 
     fault: Literal["unplug-at"] = "unplug-at"
-    transfer: int = Field(1, ge=1, description="Number of the transfer, counted from 1.")
-    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
+    transfer: int = Field(default=1, ge=1, description="Number of the transfer, counted from 1.")
+    for_s: float | None = Field(
+        default=None, gt=0, description="Seconds until it returns; permanent if omitted."
+    )

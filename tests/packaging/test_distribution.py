@@ -1,21 +1,24 @@
-"""Source archive and wheel, built without a network: their contents, and the demo from an installed wheel.
+"""Source archive and wheel, built without a network: their contents, and installations of the wheel.
 
 The wheel is built from the unpacked source archive, as an installation from that archive does it.
 """
 
-import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tomllib
-import venv
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
+from support.patience import PATIENCE_S
+from support.process.installs import environment, variables
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("drivers", "gateway", "simulators")
@@ -24,8 +27,21 @@ MADE = (
     ".pytest_cache", ".ruff_cache", ".venv*", ".coverage*", "__pycache__", "*.egg-info", "build", "dist",
 )  # fmt: skip
 """Names of files that tools create in a working tree: see .gitignore."""
-DEMO_S = (5, 30)
-"""Duration of the demo after every device is online, and of another try on a busy machine, in seconds."""
+DESK = """
+import asyncio, sys
+from drivers.passport.observations import DocumentRead
+from gateway.client import Workstation
+
+async def counter():
+    async with Workstation("127.0.0.1", int(sys.argv[1]), site="ke-busia", training=True) as desk:
+        async for event in desk:
+            match event.data:
+                case DocumentRead(mrz=mrz) if mrz is not None:
+                    return print(event.position, mrz.document_number)
+
+asyncio.run(counter())
+"""
+"""Workstation that prints the number of the next document."""
 
 
 @dataclass(frozen=True)
@@ -111,38 +127,75 @@ def test_wheel_is_complete(distribution: Distribution) -> None:
 @pytest.mark.thorough
 @pytest.mark.long(35)
 @pytest.mark.timeout(600)
-def test_demo_from_wheel(distribution: Distribution, tmp_path: Path) -> None:
-    """The libraries come from the environment of the tests, the gateway from the wheel alone."""
-    environment = tmp_path / "environment"
-    venv.create(environment, symlinks=True)
-    python = environment / "bin/python"
-    subprocess.run(
-        [Path(sys.executable).with_name("uv"), "--quiet", "pip", "install", "--offline", "--no-deps",
-         "--python", python, distribution.wheel],
-        check=True,
-    )  # fmt: skip
-    (site,) = environment.glob("lib/python*/site-packages")
-    (site / "libraries.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
-    variables = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "COV_"))}
-    variables |= {"COLUMNS": "160", "BORDERPOST_DEMO_BROKER": "iotcore"}
+def test_demo_and_workstation_from_wheel(distribution: Distribution, tmp_path: Path) -> None:
+    """The demo has the libraries of its extra, the workstation those of the client; neither has the clone."""
+    demo = environment(tmp_path / "demo", "demo", distribution.wheel)
+    desk = environment(tmp_path / "desk", "", distribution.wheel)
+    (site,) = (tmp_path / "demo").glob("lib/python*/site-packages")
+    where = _printed(
+        demo, "import drivers, gateway, simulators; print(drivers, gateway, simulators)", tmp_path, site
+    )
+    assert where.count(str(site)) == 3
+    with subprocess.Popen(
+        [demo.with_name("borderpost"), "demo", "--port", "0"],
+        cwd=tmp_path,
+        env=variables() | {"COLUMNS": "160", "BORDERPOST_DEMO_BROKER": "iotcore", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            shown = [*_lines_until(process.stdout, r"iotcore, 127\.0\.0\.1:(\d+)")]
+            port = re.search(r"127\.0\.0\.1:(\d+)", shown[-1])
+            assert port is not None
+            read = _printed(desk, DESK, tmp_path, port[1])
+            shown += _lines_until(process.stdout, "simulated TD")
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                rest, _ = process.communicate(timeout=PATIENCE_S)
+            finally:
+                process.kill()  # nothing, once it has ended
+    assert process.returncode == 0, "".join(shown) + rest
+    assert "median latency" in rest
+    assert re.fullmatch(r"lane-\d/reader [A-Z0-9<]+\n", read)
 
-    where = subprocess.run(
-        [python, "-c", "import drivers, gateway, simulators; print(drivers, gateway, simulators)"],
-        cwd=tmp_path, env=variables, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert where.stdout.count(str(site)) == 3
-    for duration_s in DEMO_S:
-        shown = subprocess.run(
-            [environment / "bin/borderpost", "demo", "--duration", str(duration_s)],
-            cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=200,
-        )  # fmt: skip
-        if shown.returncode == 0:
-            break
 
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "iotcore" in shown.stdout
-    assert shown.stdout.count("simulated TD") >= 3
-    assert "median latency" in shown.stdout
+@pytest.mark.thorough
+@pytest.mark.long(35)
+def test_types_in_package_of_a_vendor(distribution: Distribution, tmp_path: Path) -> None:
+    """Strict mypy passes without pydantic's plugin, and without ours.
+
+    The lines of the package with `type: ignore` are mistakes: mypy reports each that it does not notice.
+    """
+    python = environment(tmp_path / "environment", "post", distribution.wheel)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", tmp_path / "cache",
+         "--python-executable", python, "-p", "acme_scale"],
+        cwd=ROOT / "tests/packaging/typed_package", env=variables(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def _printed(python: Path, code: str, folder: Path, *arguments: object) -> str:
+    """Return what Python prints that runs the code in a folder with these arguments."""
+    command = [str(each) for each in (python, "-c", code, *arguments)]
+    ended = subprocess.run(
+        command, cwd=folder, env=variables(), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def _lines_until(output: IO[str], pattern: str) -> Iterator[str]:
+    """Yield the lines of a program up to the first that has the pattern."""
+    for line in output:
+        yield line
+        if re.search(pattern, line):
+            return
+    pytest.fail(f"the program ended without a line of {pattern!r}")
 
 
 def test_exact_pins_have_reasons() -> None:

@@ -1,4 +1,4 @@
-"""Installations without extras and with each extra alone: each command runs or names what is missing."""
+"""Installations of a post, and with each extra alone: each command runs or names what is missing."""
 
 import json
 import os
@@ -125,9 +125,9 @@ def asked_for(said: str, python: Path) -> set[str]:
 
 
 @pytest.mark.long(8)
-def test_base_runs_each_command(tmp_path: Path) -> None:
-    """A command that needs an extra names it, and the command that installs it."""
-    python = environment(tmp_path / "venv")
+def test_post_runs_each_command(tmp_path: Path) -> None:
+    """A command that needs another extra than `post` names it, and the command that installs it."""
+    python = environment(tmp_path / "venv", "post")
     lines = [*((line, "") for line in helps()), *work(tmp_path)]
     (checked, *others) = ended(python, [CHECK, *(line for line, _ in lines)])
     assert checked[0] == os.EX_UNAVAILABLE, checked[1]
@@ -141,7 +141,11 @@ def test_base_runs_each_command(tmp_path: Path) -> None:
 @pytest.mark.long(4)
 @pytest.mark.parametrize(
     "extra",
-    [pytest.param(extra, marks=() if extra in QUICK else pytest.mark.thorough) for extra in EXTRAS],
+    [
+        pytest.param(extra, marks=() if extra in QUICK else pytest.mark.thorough)
+        for extra in EXTRAS
+        if extra != "post"
+    ],
 )
 def test_each_extra_alone(extra: str, tmp_path: Path) -> None:
     """The helps import every command; the check of the example every driver."""
@@ -165,7 +169,7 @@ async def test_devices_lack_extras(gateway: GatewayFixture) -> None:
     for name, (_, table) in LACKING.items():
         gateway.devices[f"{name}/device"] = f'[device."{name}/device"]\n{table}\n'
     gateway.write()
-    gateway.python = environment(gateway.folder / "venv")
+    gateway.python = environment(gateway.folder / "venv", "post")
     await gateway.start()
     async with gateway.workstation("lane-1/reader", *(f"{name}/device" for name in LACKING)) as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)

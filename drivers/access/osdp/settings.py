@@ -31,7 +31,7 @@ class OsdpOutput(BaseModel):
         examples=["lock"],
     )
     max_pulse_s: float = Field(
-        5.0,
+        default=5.0,
         ge=TENTH_S,
         le=LONGEST_S,
         description="Longest pulse, in seconds; a longer one is refused.",
@@ -52,25 +52,27 @@ class OsdpOutput(BaseModel):
 class OsdpSettings(SerialSettings):
     """Settings of one reader."""
 
-    address: int = Field(0, ge=0, le=126, description="Address of the reader on its line.", examples=[0])
+    address: int = Field(
+        default=0, ge=0, le=126, description="Address of the reader on its line.", examples=[0]
+    )
     key_file: Path | None = Field(
-        None,
+        default=None,
         description="File with the base key (SCBK) of its secure channel, 32 hexadecimal digits.",
         examples=["${CREDENTIALS_DIRECTORY}/lane-1-osdp"],
     )
     security: Security = Field(
-        "secure",
+        default="secure",
         description="secure: only over a secure channel with that key. install: the same, but a reader in "
         "installation mode receives the key first. clear: no secure channel.",
         examples=["secure"],
     )
     outputs: tuple[OsdpOutput, ...] = Field(
-        (),
+        default=(),
         max_length=16,
         description="Outputs that may be switched, each with its use and longest pulse; no others are.",
     )
     offline_after_s: float = Field(
-        2.5,
+        default=2.5,
         ge=0.3,
         le=8,
         description="Without a response for so long the reader is offline, in seconds; below 1.1 s one lost "

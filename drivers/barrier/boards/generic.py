@@ -22,35 +22,37 @@ class GenericSettings(ModbusBoardSettings):
     """A board of any make, by its map. With relays, `pulse_address` or `watchdog_address` is required."""
 
     model: Literal["generic"] = Field(description="Model of the board.")
-    name: str = Field("Modbus board", description="Make and model, for people.", max_length=60)
-    relays: int = Field(8, ge=0, le=64, description="Number of relays.", examples=[8])
-    inputs: int = Field(8, ge=1, le=64, description="Number of inputs.", examples=[8])
-    relay_address: int = Field(0, ge=0, le=0xFFFF, description="Address of the first relay's coil.")
-    input_address: int = Field(0, ge=0, le=0xFFFF, description="Address of the first input.")
+    name: str = Field(default="Modbus board", description="Make and model, for people.", max_length=60)
+    relays: int = Field(default=8, ge=0, le=64, description="Number of relays.", examples=[8])
+    inputs: int = Field(default=8, ge=1, le=64, description="Number of inputs.", examples=[8])
+    relay_address: int = Field(default=0, ge=0, le=0xFFFF, description="Address of the first relay's coil.")
+    input_address: int = Field(default=0, ge=0, le=0xFFFF, description="Address of the first input.")
     input_table: Literal["discrete-inputs", "coils", "input-register", "holding-register"] = Field(
-        "discrete-inputs", description="A bit each, or all of them in registers of 16, the lowest bit first."
+        default="discrete-inputs",
+        description="A bit each, or all of them in registers of 16, the lowest bit first.",
     )
     pulse_address: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=0xFFFF,
         description="For boards that time pulses: address of the first relay's time, which closes the relay.",
         examples=[0x0200],
     )
     pulse_write: Literal["coil", "register"] = Field(
-        "register", description="How that is written: function 05 with the time as its value, or function 06."
+        default="register",
+        description="How that is written: function 05 with the time as its value, or function 06.",
     )
-    pulse_unit_s: float = Field(0.1, gt=0, le=0.5, description="What 1 means there, in seconds.")
+    pulse_unit_s: float = Field(default=0.1, gt=0, le=0.5, description="What 1 means there, in seconds.")
     watchdog_address: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=0xFFFF,
         description="Or it has a watchdog: holding register of the time after which relays open; 0 is never.",
         examples=[8],
     )
-    watchdog_unit_s: float = Field(1.0, gt=0, le=60, description="What 1 means there, in seconds.")
+    watchdog_unit_s: float = Field(default=1.0, gt=0, le=60, description="What 1 means there, in seconds.")
     watchdog_s: float = Field(
-        1.0, gt=0, le=10, description="What it is set to, in seconds; it is read, and never written."
+        default=1.0, gt=0, le=10, description="What it is set to, in seconds; it is read, and never written."
     )
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ class GpioBoardSettings(GpioSettings, TimeRelaySettings, InputCircuitSettings, B
 
     model: Literal["gpio"] = Field(description="Model of the board.")
     released_on_kill: bool = Field(
-        False,
+        default=False,
         description="Tested: the relays open when the process that holds the lines is killed.",
         examples=[True],
     )

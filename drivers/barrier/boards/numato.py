@@ -63,14 +63,14 @@ class NumatoSettings(SerialSettings, TimeRelaySettings, InputCircuitSettings, Bo
 
     model: Literal["numato"] = Field(description="Model of the board.")
     relays: int = Field(description="Number of relays.", ge=1, le=32, examples=[8])
-    inputs: int = Field(0, ge=0, le=8, description="Number of GPIO, from 0 on, that are inputs.")
+    inputs: int = Field(default=0, ge=0, le=8, description="Number of GPIO, from 0 on, that are inputs.")
     closed_level: Literal[0, 1] = Field(
-        1,
+        default=1,
         description="Level of an input while its circuit is closed: 1 if the contact leads to the "
         "supply, 0 if it leads to ground.",
     )
     response_timeout_s: float = Field(
-        0.2,
+        default=0.2,
         ge=0.02,
         le=1,
         description="Time limit of one response, in seconds; for a barrier 0.2 at most.",

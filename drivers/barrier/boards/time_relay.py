@@ -9,7 +9,7 @@ class TimeRelaySettings(BaseModel):
     """Time relay, which only the installer can confirm; settings of such boards derive from this class."""
 
     time_relay_s: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=10,
         description="Time relay between board and barrier: it opens each contact this many seconds after it "

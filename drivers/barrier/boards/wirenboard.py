@@ -34,7 +34,7 @@ class WirenBoardSettings(ModbusBoardSettings):
 
     model: Literal["wirenboard-6"] = Field(description="Model of the board.")
     watchdog_s: int = Field(
-        1,
+        default=1,
         ge=1,
         le=10,
         description="Value of its register 8: seconds after the last request until relays open.",

@@ -45,7 +45,7 @@ class AxisSettings(HttpListenerSettings):
     """Settings of one camera that pushes."""
 
     report_on: Literal["new", "lost"] = Field(
-        "new",
+        default="new",
         description="When to report a vehicle: new, at once, mostly without a direction; lost, when it has "
         "gone, with all results of the camera.",
         examples=["new"],

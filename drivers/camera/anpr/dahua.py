@@ -27,13 +27,13 @@ class DahuaSettings(PlateCameraSettings):
     """Settings of one camera."""
 
     events: tuple[str, ...] = Field(
-        ("TrafficJunction",),
+        default=("TrafficJunction",),
         min_length=1,
         description="Events with vehicles, in the camera's words.",
         examples=[["TrafficJunction", "TrafficGate"]],
     )
     heartbeat_s: int = Field(
-        5, ge=1, le=60, description="Interval of the camera's heartbeat, in seconds.", examples=[5]
+        default=5, ge=1, le=60, description="Interval of the camera's heartbeat, in seconds.", examples=[5]
     )
 
     @field_validator("events")

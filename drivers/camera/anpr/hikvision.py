@@ -31,14 +31,14 @@ class HikvisionSettings(PlateCameraSettings):
     """Settings of one camera."""
 
     channel: int = Field(
-        1,
+        default=1,
         ge=1,
         le=64,
         description="Channel whose plate reads are fetched after a lost connection.",
         examples=[1],
     )
     fetch_backlog: bool = Field(
-        True,
+        default=True,
         description="Fetch the plates that were read during a lost connection; their pictures are not "
         "available then.",
         examples=[True],

@@ -46,7 +46,7 @@ class PlateCameraSettings(CameraHttpSettings):
     """Settings of one camera that reports plates over HTTP."""
 
     no_data_timeout_s: float = Field(
-        30.0,
+        default=30.0,
         gt=0,
         le=300,
         description="Without a heartbeat for so long the camera is offline, in seconds. It sends "
@@ -54,7 +54,7 @@ class PlateCameraSettings(CameraHttpSettings):
         examples=[30.0],
     )
     picture_timeout_s: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         le=5,
         description="Time limit for the next picture of a vehicle, where the camera does not announce their "

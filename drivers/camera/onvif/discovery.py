@@ -34,26 +34,26 @@ class DiscoveryTarget(Settings):
     """
 
     endpoint: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[!-~]+$",
         description="Endpoint reference of the camera, constant over its life.",
         examples=["urn:uuid:4d454930-0000-1000-8000-b8a44f000001"],
     )
     scopes: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="Required scopes: each the beginning, by whole levels, of a scope of the camera.",
         examples=[["onvif://www.onvif.org/location/lane-1"]],
     )
     hardware: str | None = Field(
-        None, description="Model, as named by its scopes.", examples=["DS-2CD2143G2"]
+        default=None, description="Model, as named by its scopes.", examples=["DS-2CD2143G2"]
     )
     interface: IPv4Address | None = Field(
-        None,
+        default=None,
         description="Address of the network interface for the search; default: the default one.",
         examples=["192.0.2.1"],
     )
     search_s: float = Field(
-        2.0, gt=0, le=10, description="Duration of the search, in seconds.", examples=[2.0]
+        default=2.0, gt=0, le=10, description="Duration of the search, in seconds.", examples=[2.0]
     )
 
     @model_validator(mode="after")

@@ -17,84 +17,86 @@ class OnvifSettings(Settings):
     """Settings of one camera: its address or discovery, and the choice of its pictures."""
 
     url: str | None = Field(
-        None,
+        default=None,
         description="Its address; with a path where its device service is not at /onvif/device_service.",
         examples=["http://192.0.2.21"],
     )
     discovery: DiscoveryTarget | None = Field(
-        None,
+        default=None,
         description="Discovery by WS-Discovery, instead of `url`.",
         examples=[{"endpoint": "urn:uuid:4d454930-0000-1000-8000-b8a44f000001"}],
     )
-    username: str | None = Field(None, description="User name, of an ONVIF user.", examples=["gateway"])
-    password: SecretStr | None = Field(None, description="Password.", examples=["${CAMERA_PASSWORD}"])
+    username: str | None = Field(
+        default=None, description="User name, of an ONVIF user.", examples=["gateway"]
+    )
+    password: SecretStr | None = Field(default=None, description="Password.", examples=["${CAMERA_PASSWORD}"])
     ca_file: Path | None = Field(
-        None,
+        default=None,
         description="https: authorities that may sign the camera's certificate, else the system's.",
         examples=["/etc/borderpost/camera-ca.pem"],
     )
     allow_cleartext: bool = Field(
-        False,
+        default=False,
         description="Permit http and rtsp: only where no other machine can reach that network.",
         examples=[False],
     )
     allow_cleartext_password: bool = Field(
-        False,
+        default=False,
         description="Permit Basic over http and rtsp: the password can be read on that network.",
         examples=[False],
     )
     timeout_s: float = Field(
-        2.5, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.5]
+        default=2.5, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.5]
     )
     profile: str | None = Field(
-        None,
+        default=None,
         description="Token or name of the media profile; default: the largest within `width_max_px`.",
         examples=["Profile_1"],
     )
     width_max_px: int = Field(
-        1920,
+        default=1920,
         ge=160,
         le=8192,
         description="Widest profile that is chosen by default, in pixels.",
         examples=[1920],
     )
     picture_source: Literal["auto", "snapshot", "stream"] = Field(
-        "auto",
+        default="auto",
         description="Source of pictures: single ones over HTTP, the stream, or the stream only where "
         "the camera has no single ones.",
         examples=["auto"],
     )
     stream_port: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=65535,
         description="Port of its stream, where a router translates it; default: as stated by the camera.",
         examples=[5541],
     )
     events: bool = Field(
-        True,
+        default=True,
         description="Subscribe to the camera's own events: tampering, signal loss, unclear pictures.",
         examples=[True],
     )
     subscription_s: float = Field(
-        60.0,
+        default=60.0,
         ge=1,
         le=3600,
         description="Requested duration of the subscription, in seconds; renewed at half of it.",
         examples=[60.0],
     )
     tamper_input: str | None = Field(
-        None,
+        default=None,
         description="Token of the digital input of the housing's contact.",
         examples=["DIGIT_INPUT_000"],
     )
     tamper_closed: bool = Field(
-        False,
+        default=False,
         description="True if that contact is closed, and the input active, while the housing is closed.",
         examples=[False],
     )
     clock_tolerance_s: float = Field(
-        10.0,
+        default=10.0,
         ge=2,
         le=3600,
         description="Offset of its clock that is reported, in seconds. The camera works all the same.",

@@ -45,7 +45,7 @@ class Uru4000Settings(UsbSettings, ScannerSettings):
     """Settings of one scanner."""
 
     image_seed: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=0xFFFFFFFF,
         description="For replaying recordings only: seed of the keys of images, instead of a new number "

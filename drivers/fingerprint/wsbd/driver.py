@@ -66,63 +66,63 @@ class WsBdSettings(HttpSettings, ScannerSettings):
     """Settings of one scanner behind a service."""
 
     edition: Edition = Field(
-        "nist",
+        default="nist",
         description="Edition, which selects the XML namespace: nist (SP 500-288) or oasis (WS-BD 1.0).",
         examples=["oasis"],
     )
     positions: tuple[FingerPosition, ...] = Field(
-        tuple(position for position in FingerPosition if position in SINGLE_FINGERS),
+        default=tuple(position for position in FingerPosition if position in SINGLE_FINGERS),
         min_length=1,
         description="Supported positions: single fingers, right_four, left_four, both_thumbs.",
         examples=[["right_four", "left_four", "both_thumbs"]],
     )
     submodalities: dict[FingerPosition, str] = Field(
-        {},
+        default={},
         description="Service's name of a position, if it differs from the usual name such as leftMiddle.",
         examples=[{"right_four": "rightSlap"}],
     )
     parameters: dict[str, Value] = Field(
-        {},
+        default={},
         description="Further parameters of the service, set before every capture.",
         examples=[{"contentType": "image/png", "captureTimeout": 20000}],
     )
     steal_lock: str | None = Field(
-        None,
+        default=None,
         min_length=4,
         description="Reason for taking the lock from another client at the start of the gateway; without "
         "one the gateway waits until the lock is free.",
         examples=["the counter's old software starts by itself and keeps the lock"],
     )
     resolution_ppi: int = Field(
-        500,
+        default=500,
         ge=100,
         le=2000,
         description="Resolution of images without a resolution of their own, in pixels per inch.",
         examples=[500],
     )
     image_max_bytes: int = Field(
-        16 * 1024 * 1024,
+        default=16 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
         description="Largest accepted image, in bytes.",
         examples=[16777216],
     )
     initialise_timeout_s: float = Field(
-        30.0,
+        default=30.0,
         gt=0,
         le=120,
         description="Time limit of the scanner's initialisation, in seconds.",
         examples=[30.0],
     )
     idle_poll_s: float = Field(
-        5.0,
+        default=5.0,
         gt=0,
         le=60,
         description="Interval between checks of the lock, in seconds.",
         examples=[5.0],
     )
     poll_s: float = Field(
-        0.1,
+        default=0.1,
         gt=0,
         le=5,
         description="Interval between requests for an image that the service still prepares, in seconds.",

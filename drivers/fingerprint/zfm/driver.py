@@ -53,49 +53,55 @@ class ZfmSettings(SerialSettings, ScannerSettings):
         description="Model of the module: models differ in image size and lamp.",
         examples=["r503"],
     )
-    baud: int = Field(57600, description="Baud rate of the module, in bits per second.", examples=[57600])
+    baud: int = Field(
+        default=57600, description="Baud rate of the module, in bits per second.", examples=[57600]
+    )
     address: int = Field(
-        ADDRESS,
+        default=ADDRESS,
         ge=0,
         le=0xFFFFFFFF,
         description="Address of the module; it responds to no other.",
         examples=[0xFFFFFFFF],
     )
     password: SecretStr = Field(
-        SecretStr("00000000"),
+        default=SecretStr("00000000"),
         description="Password of the module: eight hexadecimal digits.",
         examples=["${FINGER_PW}"],
     )
     lamp: Lamp | None = Field(
-        None,
+        default=None,
         description="Lamp of the module: aura (a coloured ring), backlight or none; if absent, that of the "
         "model.",
         examples=["aura"],
     )
     resolution_ppi: int | None = Field(
-        None,
+        default=None,
         ge=250,
         le=1000,
         description="Resolution of its sensor, in pixels per inch, if it differs from the model's.",
         examples=[508],
     )
     image_px: tuple[int, int] | None = Field(
-        None,
+        default=None,
         description="Width and height of its image, in pixels, if they differ from the model's.",
         examples=[[192, 192]],
     )
     poll_s: float = Field(
-        0.15, gt=0, le=2, description="Interval between requests for a finger, in seconds.", examples=[0.15]
+        default=0.15,
+        gt=0,
+        le=2,
+        description="Interval between requests for a finger, in seconds.",
+        examples=[0.15],
     )
     idle_poll_s: float = Field(
-        5.0,
+        default=5.0,
         gt=0,
         le=60,
         description="Interval between requests to a module at rest, in seconds.",
         examples=[5.0],
     )
     response_timeout_s: float = Field(
-        2.0, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.0]
+        default=2.0, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.0]
     )
 
     @field_validator("baud")

@@ -46,31 +46,31 @@ class HttpSettings(Settings):
         description="Address of the service; all requests are below this address.",
         examples=["https://127.0.0.1:8443/reader"],
     )
-    username: str | None = Field(None, description="User name.", examples=["gateway"])
-    password: SecretStr | None = Field(None, description="Password.", examples=["${READER_PW}"])
+    username: str | None = Field(default=None, description="User name.", examples=["gateway"])
+    password: SecretStr | None = Field(default=None, description="Password.", examples=["${READER_PW}"])
     auth: Literal["auto", "basic", "digest"] = Field(
-        "basic",
+        default="basic",
         description="Authentication: basic sends the password with every request, digest (RFC 7616) never; "
         "auto: as each path requires, digest if it may be chosen.",
         examples=["digest"],
     )
     ca_file: Path | None = Field(
-        None,
+        default=None,
         description="https: authorities that may sign the service's certificate, else the system's.",
         examples=["/etc/borderpost/reader-ca.pem"],
     )
     allow_cleartext: bool = Field(
-        False,
+        default=False,
         description="Permit http to another machine: only where no other machine can reach that network.",
         examples=[False],
     )
     allow_cleartext_password: bool = Field(
-        False,
+        default=False,
         description="Permit Basic over http to another machine: the password can be read on that network.",
         examples=[False],
     )
     timeout_s: float = Field(
-        5.0, gt=0, le=60, description="Time limit of one response, in seconds.", examples=[5.0]
+        default=5.0, gt=0, le=60, description="Time limit of one response, in seconds.", examples=[5.0]
     )
 
     def link_rights(self) -> LinkRights:

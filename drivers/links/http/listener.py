@@ -44,22 +44,28 @@ class HttpListenerSettings(Settings):
         description="Addresses or networks that may connect; connections of all others are closed.",
         examples=[["192.0.2.21"]],
     )
-    username: str | None = Field(None, description="User name (HTTP Basic).", examples=["camera"])
-    password: SecretStr | None = Field(None, description="Password (HTTP Basic).", examples=["${CAM_PW}"])
+    username: str | None = Field(default=None, description="User name (HTTP Basic).", examples=["camera"])
+    password: SecretStr | None = Field(
+        default=None, description="Password (HTTP Basic).", examples=["${CAM_PW}"]
+    )
     allow_cleartext: bool = Field(
-        False,
+        default=False,
         description="Listen to other machines: only where no other machine can reach that network.",
         examples=[False],
     )
     body_max_bytes: int = Field(
-        8 * 1024 * 1024,
+        default=8 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
         description="Upper limit of a request's body, in bytes.",
         examples=[8388608],
     )
     request_timeout_s: float = Field(
-        10.0, gt=0, le=60, description="Time limit for one complete request, in seconds.", examples=[10.0]
+        default=10.0,
+        gt=0,
+        le=60,
+        description="Time limit for one complete request, in seconds.",
+        examples=[10.0],
     )
 
     def link_rights(self) -> LinkRights:

@@ -40,11 +40,13 @@ class ModbusSettings(Settings):
         "`usb:VID:PID[:SERIAL]`; for a barrier an IP address.",
         examples=["tcp://192.168.10.21:502"],
     )
-    unit: int = Field(1, ge=1, le=255, description="Modbus address of the board.", examples=[1])
-    baud: int = Field(9600, description="Bits per second; only on a serial line.", examples=[9600])
-    parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd; only on a serial line.")
+    unit: int = Field(default=1, ge=1, le=255, description="Modbus address of the board.", examples=[1])
+    baud: int = Field(default=9600, description="Bits per second; only on a serial line.", examples=[9600])
+    parity: Literal["N", "E", "O"] = Field(
+        default="N", description="Parity: none, even, odd; only on a serial line."
+    )
     response_timeout_s: float = Field(
-        0.2,
+        default=0.2,
         ge=0.02,
         le=1,
         description="Time limit of one response, in seconds; for a barrier 0.2 at most: a stop may wait for "

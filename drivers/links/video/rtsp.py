@@ -56,28 +56,32 @@ class RtspSettings(Settings):
     url: str = Field(
         description="Address of the stream.", examples=["rtsp://192.0.2.21/Streaming/Channels/101"]
     )
-    username: str | None = Field(None, description="User name.", examples=["gateway"])
-    password: SecretStr | None = Field(None, description="Password.", examples=["${CAMERA_PASSWORD}"])
+    username: str | None = Field(default=None, description="User name.", examples=["gateway"])
+    password: SecretStr | None = Field(default=None, description="Password.", examples=["${CAMERA_PASSWORD}"])
     ca_file: Path | None = Field(
-        None,
+        default=None,
         description="rtsps: authorities that may sign the camera's certificate, else the system's.",
         examples=["/etc/borderpost/camera-ca.pem"],
     )
     allow_cleartext: bool = Field(
-        False,
+        default=False,
         description="Permit rtsp to another machine: only where no other machine can reach that network.",
         examples=[False],
     )
     allow_cleartext_password: bool = Field(
-        False,
+        default=False,
         description="Permit Basic over rtsp: the password can be read on that network.",
         examples=[False],
     )
     open_timeout_s: float = Field(
-        8.0, gt=0, le=14, description="Time limit for the start of the stream, in seconds.", examples=[8.0]
+        default=8.0,
+        gt=0,
+        le=14,
+        description="Time limit for the start of the stream, in seconds.",
+        examples=[8.0],
     )
     no_frame_timeout_s: float = Field(
-        2.5,
+        default=2.5,
         gt=0,
         le=60,
         description="Without a new frame for so long the stream has failed, in seconds.",

@@ -48,22 +48,28 @@ class VideoSettings(Settings):
         examples=["usb:046D:0825"],
     )
     size: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$",
         description="Width and height, in pixels. Default: the largest up to 1920x1080.",
         examples=["1280x720"],
     )
     frames_per_s: float | None = Field(
-        None, gt=0, le=120, description="Frames per second, where the camera offers that rate.", examples=[15]
+        default=None,
+        gt=0,
+        le=120,
+        description="Frames per second, where the camera offers that rate.",
+        examples=[15],
     )
     exposure_ms: float | Literal["auto"] | None = Field(
-        None, description="Exposure time of a frame, in milliseconds, or `auto`.", examples=[16.6]
+        default=None, description="Exposure time of a frame, in milliseconds, or `auto`.", examples=[16.6]
     )
     focus: int | Literal["auto"] | None = Field(
-        None, description="Position of the lens, in the camera's own units, or `auto`.", examples=["auto"]
+        default=None,
+        description="Position of the lens, in the camera's own units, or `auto`.",
+        examples=["auto"],
     )
     no_frame_timeout_s: float = Field(
-        2.0,
+        default=2.0,
         gt=0,
         le=60,
         description="Without a new frame for so long the camera has stalled, in seconds.",

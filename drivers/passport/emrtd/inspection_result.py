@@ -7,7 +7,6 @@ from datetime import date
 from typing import TypeVar
 
 from drivers.observation import Attachment, Check, Outcome
-from drivers.passport import mrz as zones
 from drivers.passport.check_results import (
     ACTIVE_AUTHENTICATION,
     CHIP,
@@ -34,6 +33,7 @@ from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.protocols.active_authentication import public_key
 from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
 from drivers.passport.mrz import Mrz
+from drivers.passport.mrz import parser as zones
 
 FACE_ROLE = "chip_face"
 _Parsed = TypeVar("_Parsed")

@@ -45,14 +45,14 @@ class BridgeSettings(FullPageSettings):
     """Settings of one reader behind a bridge."""
 
     trigger: Literal["status", "scan"] = Field(
-        "status",
+        default="status",
         description="Start of a scan: status: the gateway scans when `status` reports a document; "
         "scan: the bridge "
         "delays its answer to `scan` until there is one.",
         examples=["status"],
     )
     scan_wait_s: float = Field(
-        10.0,
+        default=10.0,
         ge=0,
         le=50,
         description="Time for which the bridge may delay an answer until a change, in seconds.",
@@ -68,10 +68,10 @@ class _BridgeMessage(BaseModel):
 
 class _Reader(_BridgeMessage):
     connected: bool
-    model: str = Field("full-page reader", max_length=80)
-    manufacturer: str | None = Field(None, max_length=80)
-    serial_number: str | None = Field(None, max_length=80)
-    firmware: str | None = Field(None, max_length=80)
+    model: str = Field(default="full-page reader", max_length=80)
+    manufacturer: str | None = Field(default=None, max_length=80)
+    serial_number: str | None = Field(default=None, max_length=80)
+    firmware: str | None = Field(default=None, max_length=80)
 
 
 class BridgeStatus(_BridgeMessage):

@@ -57,36 +57,38 @@ class DeskoSettings(FullPageSettings):
     """Settings of one DESKO reader."""
 
     reservation_s: int = Field(
-        15,
+        default=15,
         ge=5,
         le=300,
         description="Duration of one reservation of the reader, in seconds.",
         examples=[15],
     )
     keep_reservation: str = Field(
-        "PUT /reservation",
+        default="PUT /reservation",
         pattern=REQUEST,
         description="Request that keeps a reservation.",
         examples=["PUT /reservation"],
     )
     delete_reservation: str = Field(
-        "DELETE /reservation",
+        default="DELETE /reservation",
         pattern=REQUEST,
         description="Request that ends the reservation.",
         examples=["DELETE /reservation"],
     )
     document_state: str = Field(
-        "GET /document-state",
+        default="GET /document-state",
         pattern=REQUEST,
         description="Request for the presence of a document.",
         examples=["GET /document-state"],
     )
     present: tuple[str, ...] = Field(
-        ("on",),
+        default=("on",),
         description="Values of `document` in its answer while a document is placed.",
         examples=[["on"]],
     )
-    resolution: str = Field("high", description="Resolution, in the service's words.", examples=["high"])
+    resolution: str = Field(
+        default="high", description="Resolution, in the service's words.", examples=["high"]
+    )
 
 
 def parse_object(body: bytes) -> dict[str, Any] | None:

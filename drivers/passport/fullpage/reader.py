@@ -56,40 +56,40 @@ class FullPageSettings(HttpSettings):
     """Settings of one full-page reader behind a service."""
 
     lights: tuple[LightWord, ...] = Field(
-        ("visible", "infrared", "ultraviolet"),
+        default=("visible", "infrared", "ultraviolet"),
         min_length=1,
         description="Lights under which an image is taken.",
         examples=[["visible", "infrared", "ultraviolet"]],
     )
     face: bool = Field(
-        True, description="True: the photo is also published as an image of its own.", examples=[True]
+        default=True, description="True: the photo is also published as an image of its own.", examples=[True]
     )
     image_format: Literal["image/jpeg", "image/png"] = Field(
-        "image/jpeg", description="Media type in which images are requested.", examples=["image/jpeg"]
+        default="image/jpeg", description="Media type in which images are requested.", examples=["image/jpeg"]
     )
     image_max_bytes: int = Field(
-        16 * 1024 * 1024,
+        default=16 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
         description="Upper bound on an image, in bytes.",
         examples=[16777216],
     )
     poll_s: float = Field(
-        0.3,
+        default=0.3,
         gt=0,
         le=5,
         description="Interval of polls for a document, in seconds.",
         examples=[0.3],
     )
     scan_timeout_s: float = Field(
-        30.0,
+        default=30.0,
         gt=0,
         le=120,
         description="Silence after which a scan is given up, in seconds.",
         examples=[30.0],
     )
     other_side_timeout_s: float = Field(
-        10.0,
+        default=10.0,
         ge=0,
         le=60,
         description="Time after one side of a card within which the next document may be its other "
@@ -97,13 +97,13 @@ class FullPageSettings(HttpSettings):
         examples=[10.0],
     )
     outcome_words: OutcomeWords = Field(
-        OutcomeWords(), description="Meaning of the vendor's words for the outcome of a check."
+        default=OutcomeWords(), description="Meaning of the vendor's words for the outcome of a check."
     )
     regula: RegulaSettings | None = Field(
-        None, description="A document server of the post's own that examines the images."
+        default=None, description="A document server of the post's own that examines the images."
     )
     chip: ChipSettings | None = Field(
-        None, description="The slot under the glass that reads chips, where there is one."
+        default=None, description="The slot under the glass that reads chips, where there is one."
     )
 
 

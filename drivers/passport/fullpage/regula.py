@@ -68,16 +68,16 @@ class RegulaSettings(HttpSettings):
     """Settings of the server."""
 
     timeout_s: float = Field(
-        20.0, gt=0, le=60, description="Timeout for one document, in seconds.", examples=[20.0]
+        default=20.0, gt=0, le=60, description="Timeout for one document, in seconds.", examples=[20.0]
     )
     scenario: str = Field(
-        "FullAuth",
+        default="FullAuth",
         pattern=r"^[A-Za-z]{1,40}$",
         description="Name of the server's processing scenario.",
         examples=["FullAuth"],
     )
     zero_means: Literal["aborted", "failed"] = Field(
-        "aborted",
+        default="aborted",
         description="Meaning of result 0 when the server gives no diagnosis with it.",
         examples=["aborted"],
     )

@@ -50,7 +50,7 @@ class OutcomeWords(Settings):
     """Meaning of a vendor's words. Case, spaces and punctuation do not count. Others are `undetermined`."""
 
     successful: tuple[str, ...] = Field(
-        (
+        default=(
             "ok",
             "pass",
             "passed",
@@ -67,18 +67,18 @@ class OutcomeWords(Settings):
         examples=[["ok", "dull"]],
     )
     failed: tuple[str, ...] = Field(
-        ("nok", "not ok", "fail", "failed", "bad", "invalid", "false", "not detected", "not found", "missing",
-         "bright"),
+        default=("nok", "not ok", "fail", "failed", "bad", "invalid", "false", "not detected", "not found",
+                 "missing", "bright"),
         description="Words for a feature that did not pass.",
         examples=[["failed", "bright"]],
     )  # fmt: skip
     not_supported: tuple[str, ...] = Field(
-        ("not supported", "not applicable", "n/a", "none"),
+        default=("not supported", "not applicable", "n/a", "none"),
         description="Words for a feature that such documents do not have.",
         examples=[["not applicable"]],
     )
     aborted: tuple[str, ...] = Field(
-        ("aborted", "cancelled", "canceled", "error", "timeout", "not available"),
+        default=("aborted", "cancelled", "canceled", "error", "timeout", "not available"),
         description="Words for a check that was not completed.",
         examples=[["timeout"]],
     )

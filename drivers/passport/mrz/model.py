@@ -104,13 +104,15 @@ class MrzDate(DataModel):
 
     raw: str = Field(description="As printed: YYMMDD, fillers for unknown parts.", examples=["740812"])
     year: int | None = Field(
-        None,
+        default=None,
         description="The year with its century, which is inferred: a birth is not in the future, an expiry "
         "not more than 50 years ahead.",
         examples=[1974],
     )
-    month: int | None = Field(None, ge=1, le=12, description="Month, 1 to 12.", examples=[8])
-    day: int | None = Field(None, ge=1, le=31, description="Day of the month, 1 to 31.", examples=[12])
+    month: int | None = Field(default=None, ge=1, le=12, description="Month, 1 to 12.", examples=[8])
+    day: int | None = Field(
+        default=None, ge=1, le=31, description="Day of the month, 1 to 31.", examples=[12]
+    )
 
     def as_date(self) -> date | None:
         """Return the calendar date, or None when a part is unknown or there is no such day."""
@@ -164,12 +166,14 @@ class MrzDeviation(DataModel):
     unredacted_fields = frozenset({"code", "field", "line", "place"})
 
     code: DeviationCode = Field(description="Code of the deviation.", examples=["lines_swapped"])
-    field: str | None = Field(None, description="The field concerned, if it is one.", examples=["birth_date"])
+    field: str | None = Field(
+        default=None, description="The field concerned, if it is one.", examples=["birth_date"]
+    )
     line: int | None = Field(
-        None, ge=1, description="Printed line of the field, counted from 1.", examples=[2]
+        default=None, ge=1, description="Printed line of the field, counted from 1.", examples=[2]
     )
     place: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Place in that line of the first character concerned, counted from 1.",
         examples=[14],
@@ -204,13 +208,15 @@ class Mrz(DataModel):
         examples=["L898902C3"],
     )
     second_number: str | None = Field(
-        None,
+        default=None,
         description="A further number of the profile: on Kenyan and Ugandan cards, old Dutch ones "
         "and Swiss licences.",
         examples=[None],
     )
     nationality: str | None = Field(
-        None, description="Nationality of the holder, null where the layout has none.", examples=["UTO"]
+        default=None,
+        description="Nationality of the holder, null where the layout has none.",
+        examples=["UTO"],
     )
     primary_identifier: str = Field(
         description="Primary identifier, mostly the family name.", examples=["ERIKSSON"]
@@ -223,31 +229,31 @@ class Mrz(DataModel):
         description="True if the name fills its field, so that part of it may be missing.", examples=[False]
     )
     birth_date: MrzDate | None = Field(
-        None,
+        default=None,
         description="Date of birth, null where the layout has none.",
         examples=[{"raw": "740812", "year": 1974, "month": 8, "day": 12}],
     )
-    sex: Sex | None = Field(None, description="Sex, null where the layout has none.", examples=["F"])
+    sex: Sex | None = Field(default=None, description="Sex, null where the layout has none.", examples=["F"])
     issue_date: MrzDate | None = Field(
-        None, description="Date of issue, where the profile has one.", examples=[None]
+        default=None, description="Date of issue, where the profile has one.", examples=[None]
     )
     expiry_date: MrzDate | None = Field(
-        None,
+        default=None,
         description="Last day of validity, null where the layout has none.",
         examples=[{"raw": "120415", "year": 2012, "month": 4, "day": 15}],
     )
     optional_data: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="The fields left to the issuer, one or two, without what belongs to a long number.",
         examples=[["ZE184226B"]],
     )
     digits: tuple[DigitCheck, ...] = Field(
-        (),
+        default=(),
         description="Every check digit of the layout.",
         examples=[[{"field": "document_number", "printed": "6", "expected": ["6"], "result": "ok"}]],
     )
     deviations: tuple[MrzDeviation, ...] = Field(
-        (),
+        default=(),
         description="Deviations of the zone.",
         examples=[[]],
     )

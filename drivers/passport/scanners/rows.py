@@ -19,7 +19,8 @@ from drivers.links.framing import (
     DamagedFrame,
     Frame,
 )
-from drivers.passport.mrz import DeviationCode, DigitResult, Mrz, parse
+from drivers.passport.mrz import DeviationCode, DigitResult, Mrz
+from drivers.passport.mrz.parser import parse
 from drivers.passport.read_result import JOINED_LINES, is_complete, is_incomplete, split_joined_lines
 
 LIMIT_BYTES = 4096

@@ -2,11 +2,11 @@
 
 ICAO Doc 9303-13 and BSI TR-03137 (VDS), VDS-NC, the ICAO Datastructure for Barcodes, health certificates.
 
-    barcode = parse_barcode(data, Symbology.DATA_MATRIX, today)
-    checks = seal_checks(barcode, printed, store, today)
+    barcode = payload.parse_barcode(data, Symbology.DATA_MATRIX, today)
+    results = checks.seal_checks(barcode, printed, store, today)
 
-No clock, and no I/O except the loading of stores. The names exported here need no library, so that a
-workstation can read events; `checks.seal_checks`, `store.SealSignerStore` and the content of health
+No clock, and no I/O except the loading of stores. The names exported here are models, which a workstation
+loads to read events, and errors; `checks.seal_checks`, `store.SealSignerStore` and the content of health
 certificates need the extra `chip` (asn1crypto, cbor2).
 """
 
@@ -26,7 +26,6 @@ from drivers.passport.seals.model import (
     VdsNc,
 )
 from drivers.passport.seals.parts import FeatureReading, ProofOfTest, Recovery, SealHolder, Vaccination
-from drivers.passport.seals.payload import parse_barcode
 
 __all__ = [
     "Barcode",
@@ -51,5 +50,4 @@ __all__ = [
     "Vaccination",
     "Vds",
     "VdsNc",
-    "parse_barcode",
 ]

@@ -110,14 +110,14 @@ class Feature(DataModel):
     name: FeatureName = Field(description="Name of the feature.", examples=["passport_number"])
     status: FeatureReading = Field(description="Result of parsing it.", examples=["read"])
     text: str | None = Field(
-        None,
+        default=None,
         description="Its text. The lines of a zone are separated by line feeds, a duration of stay "
         "is a period of "
         "ISO 8601.",
         examples=["UFO001979"],
     )
     number: int | None = Field(
-        None, ge=0, description="Its number. For entries, 0 is any number of them.", examples=[None]
+        default=None, ge=0, description="Its number. For entries, 0 is any number of them.", examples=[None]
     )
     value_hex: str = Field(
         pattern="^([0-9a-f]{2})*$", description="Its bytes, hexadecimal.", examples=["d79519a65306"]
@@ -171,15 +171,15 @@ class Vds(DataModel):
         ],
     )
     missing_features: tuple[FeatureName, ...] = Field(
-        (), description="Features that the profile requires and the seal lacks.", examples=[[]]
+        default=(), description="Features that the profile requires and the seal lacks.", examples=[[]]
     )
     mrz: Mrz | None = Field(
-        None,
+        default=None,
         description="The zone among the features. A visa's seal has no optional data; fillers stand for it.",
         examples=[None],
     )
-    signed: bytes = Field(b"", exclude=True, repr=False, description="The bytes that were signed.")
-    signature: bytes = Field(b"", exclude=True, repr=False, description="r and s, of equal length.")
+    signed: bytes = Field(default=b"", exclude=True, repr=False, description="The bytes that were signed.")
+    signature: bytes = Field(default=b"", exclude=True, repr=False, description="r and s, of equal length.")
 
     def text_of(self, name: FeatureName) -> str | None:
         """Return the text of a feature that was read, or None."""
@@ -195,25 +195,28 @@ class VdsNc(DataModel):
     version: int = Field(ge=0, description="Version of that type.", examples=[1])
     issuer: str = Field(max_length=3, description="Issuing state, three letters.", examples=["UTO"])
     identifier: str | None = Field(
-        None, description="Number of the certificate, where its type is known.", examples=["U01932"]
+        default=None, description="Number of the certificate, where its type is known.", examples=["U01932"]
     )
     holder: SealHolder | None = Field(
-        None, description="Holder, when the type is known.", examples=[{"name": "Cook Gerald"}]
+        default=None, description="Holder, when the type is known.", examples=[{"name": "Cook Gerald"}]
     )
     vaccinations: tuple[Vaccination, ...] = Field(
-        (), description="Doses, of the type icao.vacc.", examples=[[]]
+        default=(), description="Doses, of the type icao.vacc.", examples=[[]]
     )
     test: ProofOfTest | None = Field(
-        None, description="The test, of the type icao.test.", examples=[{"result": "negative"}]
+        default=None, description="The test, of the type icao.test.", examples=[{"result": "negative"}]
     )
     message: dict[str, JsonValue] = Field(
         description="The message as it was signed, of whatever type.", examples=[{"utci": "U01932"}]
     )
     algorithm: str = Field(max_length=16, description="Signature algorithm of RFC 7518.", examples=["ES256"])
-    signed: bytes = Field(b"", exclude=True, repr=False, description="The bytes that were signed.")
-    signature: bytes = Field(b"", exclude=True, repr=False, description="r and s, of equal length.")
+    signed: bytes = Field(default=b"", exclude=True, repr=False, description="The bytes that were signed.")
+    signature: bytes = Field(default=b"", exclude=True, repr=False, description="r and s, of equal length.")
     certificate: bytes = Field(
-        b"", exclude=True, repr=False, description="The signer's certificate in DER; empty if left out."
+        default=b"",
+        exclude=True,
+        repr=False,
+        description="The signer's certificate in DER; empty if left out.",
     )
 
 
@@ -237,7 +240,7 @@ class Barcode(DataModel):
     )
 
     symbology: Symbology | None = Field(
-        None,
+        default=None,
         description="The kind of barcode; null when the reader does not report it.",
         examples=["data_matrix"],
     )
@@ -247,19 +250,22 @@ class Barcode(DataModel):
     )
     size_bytes: int = Field(ge=0, description="Length as the reader sent it, in bytes.", examples=[5])
     fault: SealFault | None = Field(
-        None, description="Reason why a seal cannot be parsed; null when it can.", examples=[None]
+        default=None, description="Reason why a seal cannot be parsed; null when it can.", examples=[None]
     )
-    vds: Vds | None = Field(None, description="The seal.", examples=[None])
-    vds_nc: VdsNc | None = Field(None, description="The seal, in JSON.", examples=[None])
-    idb: Idb | None = Field(None, description="The ICAO Datastructure for Barcodes.", examples=[None])
+    vds: Vds | None = Field(default=None, description="The seal.", examples=[None])
+    vds_nc: VdsNc | None = Field(default=None, description="The seal, in JSON.", examples=[None])
+    idb: Idb | None = Field(default=None, description="The ICAO Datastructure for Barcodes.", examples=[None])
     health_certificate: HealthCertificate | None = Field(
-        None, description="The health certificate.", examples=[None]
+        default=None, description="The health certificate.", examples=[None]
     )
-    mrz: Mrz | None = Field(None, description="The machine readable zone.", examples=[None])
-    text: str | None = Field(None, description="Other content that is text.", examples=["12345"])
+    mrz: Mrz | None = Field(default=None, description="The machine readable zone.", examples=[None])
+    text: str | None = Field(default=None, description="Other content that is text.", examples=["12345"])
     content_base64: str | None = Field(
-        None, description="Other content that is not text, in base64.", examples=[None]
+        default=None, description="Other content that is not text, in base64.", examples=[None]
     )
     truncated: int = Field(
-        0, ge=0, description="Number of bytes of other content that were left out as too many.", examples=[0]
+        default=0,
+        ge=0,
+        description="Number of bytes of other content that were left out as too many.",
+        examples=[0],
     )

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
-from drivers.passport import mrz as zones
-from drivers.passport.seals import hcert, idb, vds, vds_nc
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz import parser as zones
+from drivers.passport.seals import vds, vds_nc
 from drivers.passport.seals.errors import MalformedSealError, SealError
+from drivers.passport.seals.hcert import parser as hcert
+from drivers.passport.seals.idb import parser as idb
 from drivers.passport.seals.model import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology, Vds
 
 MAX_BARCODE_BYTES = 16 * 1024
@@ -152,7 +155,7 @@ def _text(data: bytes) -> str | None:
     return text if all(c.isprintable() or c in "\r\n\t\x1d\x1e\x04" for c in text) else None
 
 
-def _mrz(text: str, today: date) -> zones.Mrz | None:
+def _mrz(text: str, today: date) -> Mrz | None:
     lines = text.split()
     if not _ZONE.fullmatch("".join(lines)) or "<" not in text:
         return None

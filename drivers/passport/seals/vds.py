@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from drivers.passport import mrz as zones
 from drivers.passport.mrz import Mrz
+from drivers.passport.mrz import parser as zones
 from drivers.passport.seals.encoding import c40
 from drivers.passport.seals.encoding.tlv import der_length, take
 from drivers.passport.seals.errors import MalformedSealError, UnsupportedSealError

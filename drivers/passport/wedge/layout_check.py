@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from drivers.links.framing import CompleteFrame, Frame
 from drivers.observation import Outcome
-from drivers.passport.mrz import DeviationCode, Mrz, MrzDeviation, mrz_checks
+from drivers.passport.mrz import DeviationCode, Mrz, MrzDeviation
+from drivers.passport.mrz.checks import mrz_checks
 from drivers.passport.read_result import decode_text, parse_mrz, split_lines, today
 from drivers.passport.serial_format.format_check import FormatVerdict
 from drivers.passport.wedge.framing import WedgeFraming

@@ -33,29 +33,29 @@ class GenericMap(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    relays: int = Field(8, ge=0, le=64, description="Number of relays.")
-    inputs: int = Field(8, ge=0, le=64, description="Number of inputs.")
-    relays_at: int = Field(0, ge=0, le=0xFF00, description="Address of the first coil.")
-    inputs_at: int = Field(0, ge=0, le=0xFF00, description="Address of the first input.")
+    relays: int = Field(default=8, ge=0, le=64, description="Number of relays.")
+    inputs: int = Field(default=8, ge=0, le=64, description="Number of inputs.")
+    relays_at: int = Field(default=0, ge=0, le=0xFF00, description="Address of the first coil.")
+    inputs_at: int = Field(default=0, ge=0, le=0xFF00, description="Address of the first input.")
     inputs_as: Literal["discrete-inputs", "coils", "input-register", "holding-register"] = Field(
-        "discrete-inputs",
+        default="discrete-inputs",
         description="One bit per input, or all of them in registers of 16, the lowest bit first.",
     )
     pulse_at: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=0xFF00,
         description="Holding register of the first relay's pulse; the value written is its duration.",
     )
-    pulse_unit_s: float = Field(0.1, gt=0, description="Seconds per unit of that register.")
+    pulse_unit_s: float = Field(default=0.1, gt=0, description="Seconds per unit of that register.")
     watchdog_at: int | None = Field(
-        None,
+        default=None,
         ge=0,
         le=0xFFFF,
         description="Holding register with the time-out after which relays are released.",
     )
     watchdog_unit_s: float = Field(
-        1.0, gt=0, description="Seconds per unit of that register; a value of 0 is off."
+        default=1.0, gt=0, description="Seconds per unit of that register; a value of 0 is off."
     )
 
     @model_validator(mode="after")

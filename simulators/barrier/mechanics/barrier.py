@@ -30,11 +30,11 @@ class MechanicsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    lane: LaneSettings = Field(LaneSettings(), description='Or "e-gate": two doors and a chamber.')
+    lane: LaneSettings = Field(default=LaneSettings(), description='Or "e-gate": two doors and a chamber.')
     boom: BoomSettings = BoomSettings()
     controller: ControllerSettings = ControllerSettings()
     interlock: bool = Field(
-        False, description="Whether a door's controller opens it only while all others are closed."
+        default=False, description="Whether a door's controller opens it only while all others are closed."
     )
 
     @field_validator("lane", mode="before")

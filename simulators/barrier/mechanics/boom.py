@@ -16,19 +16,21 @@ class BoomSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    opening_s: float = Field(1.8, gt=0, description="Travel time from closed to open, in seconds.")
-    closing_s: float = Field(2.2, gt=0, description="Travel time from open to closed, in seconds.")
+    opening_s: float = Field(default=1.8, gt=0, description="Travel time from closed to open, in seconds.")
+    closing_s: float = Field(default=2.2, gt=0, description="Travel time from open to closed, in seconds.")
     ramp_s: float = Field(
-        0.4, gt=0, description="Time of acceleration to full speed, and of braking, in seconds each."
+        default=0.4, gt=0, description="Time of acceleration to full speed, and of braking, in seconds each."
     )
     limit_zone: float = Field(
-        0.01, gt=0, lt=0.2, description="Distance from its end at which a limit switch closes."
+        default=0.01, gt=0, lt=0.2, description="Distance from its end at which a limit switch closes."
     )
-    clear_at: float = Field(0.9, gt=0, le=1, description="Position from which drivers go.")
+    clear_at: float = Field(default=0.9, gt=0, le=1, description="Position from which drivers go.")
     touches_below: float = Field(
-        0.6, gt=0, lt=1, description="Position below which it touches a vehicle under it."
+        default=0.6, gt=0, lt=1, description="Position below which it touches a vehicle under it."
     )
-    stays: bool = Field(True, description="Whether it stays in place without power, or opens by its spring.")
+    stays: bool = Field(
+        default=True, description="Whether it stays in place without power, or opens by its spring."
+    )
 
     @model_validator(mode="after")
     def _time_for_both_ramps(self) -> Self:

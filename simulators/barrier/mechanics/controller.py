@@ -22,28 +22,31 @@ class ControllerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pulse_min_s: float = Field(
-        0.05, ge=0, description="Contacts that close for less are ignored, in seconds."
+        default=0.05, ge=0, description="Contacts that close for less are ignored, in seconds."
     )
     stop_contact: Literal["closing", "opening"] = Field(
-        "closing",
+        default="closing",
         description="Kind of stop contact: it stops by closing, or by opening (then it is closed at rest).",
     )
     photocell: Literal["reopens", "stops", "ignored"] = Field(
-        "reopens", description="Reaction to an interrupted photocell while it closes; it also keeps it open."
+        default="reopens",
+        description="Reaction to an interrupted photocell while it closes; it also keeps it open.",
     )
     obstacle: Literal["reopens", "stops"] = Field(
-        "reopens", description="Reaction when it has struck something."
+        default="reopens", description="Reaction when it has struck something."
     )
-    fire_opens: bool = Field(True, description="Whether the fire input opens it and keeps it open.")
-    key_excludes: bool = Field(True, description="Whether the key switch disables the contacts.")
+    fire_opens: bool = Field(default=True, description="Whether the fire input opens it and keeps it open.")
+    key_excludes: bool = Field(default=True, description="Whether the key switch disables the contacts.")
     pause_s: float | None = Field(
-        None, gt=0, description="Seconds open and free after which it closes; only by contact if omitted."
+        default=None,
+        gt=0,
+        description="Seconds open and free after which it closes; only by contact if omitted.",
     )
     closes_behind_s: float | None = Field(
-        None, ge=0, description="Seconds after a vehicle has left the photocell when it closes."
+        default=None, ge=0, description="Seconds after a vehicle has left the photocell when it closes."
     )
     self_closes_s: float | None = Field(
-        5.0,
+        default=5.0,
         ge=0,
         description="Seconds after the return of power when it closes; never if omitted.",
     )

@@ -54,21 +54,27 @@ class LaneSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    start_m: float = Field(-14.0, description="Position where vehicles arrive.")
-    end_m: float = Field(14.0, description="Position where they leave.")
+    start_m: float = Field(default=-14.0, description="Position where vehicles arrive.")
+    end_m: float = Field(default=14.0, description="Position where they leave.")
     doors: dict[str, float] = Field(
-        {"": 0.0}, min_length=1, description="Booms or doors by name, and their position."
+        default={"": 0.0}, min_length=1, description="Booms or doors by name, and their position."
     )
     loops: dict[str, Span] = Field(
-        {"approach": Span(from_m=-6, to_m=-1), "exit": Span(from_m=1, to_m=6)},
+        default={"approach": Span(from_m=-6, to_m=-1), "exit": Span(from_m=1, to_m=6)},
         description="Loops, mats or beams that detect presence.",
     )
-    photocell_m: float = Field(0.2, gt=0, description="Range of the photocell on either side of its boom.")
-    stop_before_m: float = Field(1.5, gt=0, description="Distance before a boom at which drivers stop.")
-    gap_m: float = Field(1.0, gt=0, description="Distance between two vehicles.")
-    length_m: float = Field(4.2, gt=0, description="Length of a vehicle.")
-    speed_mps: float = Field(2.5, ge=0.01, description="Speed of a vehicle, in metres per second.")
-    dwell_s: float = Field(0.5, ge=0, description="Waiting time before a driver turns back, in seconds.")
+    photocell_m: float = Field(
+        default=0.2, gt=0, description="Range of the photocell on either side of its boom."
+    )
+    stop_before_m: float = Field(
+        default=1.5, gt=0, description="Distance before a boom at which drivers stop."
+    )
+    gap_m: float = Field(default=1.0, gt=0, description="Distance between two vehicles.")
+    length_m: float = Field(default=4.2, gt=0, description="Length of a vehicle.")
+    speed_mps: float = Field(default=2.5, ge=0.01, description="Speed of a vehicle, in metres per second.")
+    dwell_s: float = Field(
+        default=0.5, ge=0, description="Waiting time before a driver turns back, in seconds."
+    )
 
 
 E_GATE = LaneSettings(

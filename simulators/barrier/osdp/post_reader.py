@@ -23,7 +23,7 @@ class OsdpReaderSettings(PostBarrierSettings, OsdpSettings):
 
     kind: Literal["osdp-reader"]
     cards_every_s: float | None = Field(
-        None, gt=0, description="Seconds between two cards; only by command if omitted."
+        default=None, gt=0, description="Seconds between two cards; only by command if omitted."
     )
 
     @property

@@ -48,15 +48,15 @@ class OsdpSettings(WiringSettings):
     """One reader, its wires, and the barrier behind it."""
 
     path: Path = Field(description="Path of the serial port: a symlink to the pty.")
-    address: int = Field(101, ge=0, le=126, description="Its address on the bus.")
+    address: int = Field(default=101, ge=0, le=126, description="Its address on the bus.")
     key: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[0-9a-fA-F]{32}$",
         repr=False,
         description="Base key of its secure channel, which is then mandatory; none is set if omitted.",
     )
-    relays: int = Field(2, ge=1, le=16, description="Number of outputs.")
-    contacts_in: int = Field(8, ge=0, le=16, description="Number of inputs.")
+    relays: int = Field(default=2, ge=1, le=16, description="Number of outputs.")
+    contacts_in: int = Field(default=8, ge=0, le=16, description="Number of inputs.")
     mechanics: MechanicsSettings = MechanicsSettings()
 
     @field_validator("path")

@@ -30,11 +30,11 @@ class AxisSettings(PlateCameraSettings):
 
     kind: Literal["anpr-axis"]
     push_to: str = Field(description="Address of the listener, as http://127.0.0.1:8700/plates.")
-    update_s: float = Field(0.8, ge=0, description="Seconds from `new` until the direction is known.")
-    lost_s: float = Field(10.0, ge=0, description="Seconds from then until the car is lost.")
-    answer_within_s: float = Field(5.0, gt=0, description="Time limit of a push, in seconds.")
-    with_images: bool = Field(True, description="Whether packets have pictures in them.")
-    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field((), description="Scheduled faults.")
+    update_s: float = Field(default=0.8, ge=0, description="Seconds from `new` until the direction is known.")
+    lost_s: float = Field(default=10.0, ge=0, description="Seconds from then until the car is lost.")
+    answer_within_s: float = Field(default=5.0, gt=0, description="Time limit of a push, in seconds.")
+    with_images: bool = Field(default=True, description="Whether packets have pictures in them.")
+    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field(default=(), description="Scheduled faults.")
 
     @field_validator("push_to")
     @classmethod

@@ -26,8 +26,8 @@ class DahuaSettings(PlateCameraSettings):
     """One camera."""
 
     kind: Literal["anpr-dahua"]
-    with_lengths: bool = Field(True, description="Whether its parts have a length.")
-    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field((), description="Scheduled faults.")
+    with_lengths: bool = Field(default=True, description="Whether its parts have a length.")
+    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field(default=(), description="Scheduled faults.")
 
     def build(self) -> "Dahua":
         """Build the camera."""

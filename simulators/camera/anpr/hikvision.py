@@ -33,10 +33,10 @@ class HikvisionSettings(PlateCameraSettings):
     """One camera."""
 
     kind: Literal["anpr-hikvision"]
-    heartbeat_s: float = Field(10.0, gt=0, description="Seconds between heartbeats.")
-    namespace: str = Field(NAMESPACE, max_length=200, description="Namespace of its XML.")
-    with_lengths: bool = Field(True, description="Whether its parts have a length.")
-    faults: tuple[ScheduledFault[AnyHikvisionFault], ...] = Field((), description="Scheduled faults.")
+    heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between heartbeats.")
+    namespace: str = Field(default=NAMESPACE, max_length=200, description="Namespace of its XML.")
+    with_lengths: bool = Field(default=True, description="Whether its parts have a length.")
+    faults: tuple[ScheduledFault[AnyHikvisionFault], ...] = Field(default=(), description="Scheduled faults.")
 
     def build(self) -> "Hikvision":
         """Build the camera."""

@@ -29,14 +29,16 @@ class PlateCameraSettings(CameraSettings):
     """One camera over a lane."""
 
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between vehicles; only by command if omitted."
+        default=None, gt=0, description="Seconds between vehicles; only by command if omitted."
     )
-    first_s: float = Field(1.0, ge=0, description="Time of the first one, in seconds.")
-    jitter_s: float = Field(0.0, ge=0, description="Maximum additional time between them, in seconds.")
-    dwell_s: float = Field(3.0, gt=0, description="Time that a vehicle is in view, in seconds.")
-    utc_offset_min: int = Field(0, ge=-720, le=840, description="The camera's time zone, in minutes.")
+    first_s: float = Field(default=1.0, ge=0, description="Time of the first one, in seconds.")
+    jitter_s: float = Field(
+        default=0.0, ge=0, description="Maximum additional time between them, in seconds."
+    )
+    dwell_s: float = Field(default=3.0, gt=0, description="Time that a vehicle is in view, in seconds.")
+    utc_offset_min: int = Field(default=0, ge=-720, le=840, description="The camera's time zone, in minutes.")
     resends: bool = Field(
-        False,
+        default=False,
         description="Whether an event cut by the end of a connection is sent again to the next client.",
     )
 

@@ -68,27 +68,31 @@ class OnvifCameraSettings(SceneSettings):
 
     kind: Literal["camera-onvif"]
     rtsp_port: int = Field(ge=0, le=65535, description="Port of its stream; 0 chooses a free one.")
-    key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
-    discoverable: bool = Field(True, description="Whether it answers WS-Discovery.")
-    tolerance_s: float = Field(10.0, gt=0, description="Maximum age of a digest, in seconds.")
-    profiles: tuple[str, ...] = Field(("main",), description="Names of its media profiles, largest first.")
-    media: Literal["1", "2", "both"] = Field("both", description="ONVIF media services that it has.")
-    gives_snapshots: bool = Field(True, description="Whether it has an address of single pictures.")
-    gives_events: bool = Field(True, description="Whether it has an event service.")
+    key_every_s: float = Field(default=2.0, gt=0, description="Seconds between key pictures.")
+    discoverable: bool = Field(default=True, description="Whether it answers WS-Discovery.")
+    tolerance_s: float = Field(default=10.0, gt=0, description="Maximum age of a digest, in seconds.")
+    profiles: tuple[str, ...] = Field(
+        default=("main",), description="Names of its media profiles, largest first."
+    )
+    media: Literal["1", "2", "both"] = Field(default="both", description="ONVIF media services that it has.")
+    gives_snapshots: bool = Field(default=True, description="Whether it has an address of single pictures.")
+    gives_events: bool = Field(default=True, description="Whether it has an event service.")
     by_parameters: bool = Field(
-        False, description="Whether pull points differ by reference parameters, not by address."
+        default=False, description="Whether pull points differ by reference parameters, not by address."
     )
     told_host: str | None = Field(
-        None,
+        default=None,
         description=(
             "Host in the addresses it reports, with the external port of its services if that differs: "
             "the external view of a network with address translation."
         ),
     )
     motion_every_s: float | None = Field(
-        None, gt=0, description="Seconds between the start and the end of movement in view, repeatedly."
+        default=None,
+        gt=0,
+        description="Seconds between the start and the end of movement in view, repeatedly.",
     )
-    faults: tuple[ScheduledFault[AnyOnvifFault], ...] = Field((), description="Scheduled faults.")
+    faults: tuple[ScheduledFault[AnyOnvifFault], ...] = Field(default=(), description="Scheduled faults.")
 
     @property
     def addresses(self) -> tuple[str, ...]:

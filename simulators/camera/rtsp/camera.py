@@ -15,10 +15,10 @@ class RtspCameraSettings(SceneSettings):
     """One camera."""
 
     kind: Literal["camera-rtsp"]
-    key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
-    codec: Codec = Field("h264", description="Encoding of its pictures.")
-    slices: int = Field(1, ge=1, le=16, description="Number of slices of each picture.")
-    faults: tuple[ScheduledFault[AnyVideoFault], ...] = Field((), description="Scheduled faults.")
+    key_every_s: float = Field(default=2.0, gt=0, description="Seconds between key pictures.")
+    codec: Codec = Field(default="h264", description="Encoding of its pictures.")
+    slices: int = Field(default=1, ge=1, le=16, description="Number of slices of each picture.")
+    faults: tuple[ScheduledFault[AnyVideoFault], ...] = Field(default=(), description="Scheduled faults.")
 
     @model_validator(mode="after")
     def _can_be_encoded(self) -> Self:

@@ -29,7 +29,9 @@ class WrongChecksum(ReadFault):
 
     fault: Literal["wrong-checksum"] = "wrong-checksum"
     packet: int = Field(
-        0, ge=0, description="Number of the packet: 0 is the acknowledgement, 1 the first packet of data."
+        default=0,
+        ge=0,
+        description="Number of the packet: 0 is the acknowledgement, 1 the first packet of data.",
     )
 
     def frame(self, sent: Transmission) -> Transmission:
@@ -48,14 +50,16 @@ class WrongAnswer(ReadFault):
     """A refusal with a given code."""
 
     fault: Literal["wrong-answer"] = "wrong-answer"
-    code: int = Field(0x03, ge=1, le=255, description="The code; 3 is a failed capture, 41 a broken sensor.")
+    code: int = Field(
+        default=0x03, ge=1, le=255, description="The code; 3 is a failed capture, 41 a broken sensor."
+    )
 
 
 class WrongPassword(Fault):
     """Another password; the module has been off since it was set."""
 
     fault: Literal["wrong-password"] = "wrong-password"
-    password: int = Field(0x0BADCAFE, ge=0, le=0xFFFFFFFF)
+    password: int = Field(default=0x0BADCAFE, ge=0, le=0xFFFFFFFF)
 
 
 ZfmFault = Annotated[

@@ -72,7 +72,7 @@ class AlteredGroup(IssuingFault):
     """A data group was changed after it was signed; it stays well-formed."""
 
     fault: Literal["altered-group"] = "altered-group"
-    group: int = Field(1, ge=1, le=16, description="Number of the data group.")
+    group: int = Field(default=1, ge=1, le=16, description="Number of the data group.")
 
 
 class AlteredSignature(IssuingFault):
@@ -85,15 +85,17 @@ class ComUnlikeSod(IssuingFault):
     """EF.COM lists a data group that is not in the security object, or omits one that is."""
 
     fault: Literal["com-unlike-sod"] = "com-unlike-sod"
-    extra: int | None = Field(None, ge=1, le=16, description="Data group that EF.COM lists in addition.")
-    missing: int | None = Field(2, ge=1, le=16, description="Data group that EF.COM omits.")
+    extra: int | None = Field(
+        default=None, ge=1, le=16, description="Data group that EF.COM lists in addition."
+    )
+    missing: int | None = Field(default=2, ge=1, le=16, description="Data group that EF.COM omits.")
 
 
 class ForeignState(IssuingFault):
     """The zone, printed and in DG1, names another state than the signer's."""
 
     fault: Literal["foreign-state"] = "foreign-state"
-    issuer: str = Field("XUT", pattern=r"^[A-Z]{3}$", description="State in the zone.")
+    issuer: str = Field(default="XUT", pattern=r"^[A-Z]{3}$", description="State in the zone.")
 
 
 class MrzUnlikePrint(IssuingFault):
@@ -119,7 +121,7 @@ class FieldLoss(SessionFault):
     """The chip loses its power: the command gets no answer, and the document stays on the reader."""
 
     fault: Literal["field-loss"] = "field-loss"
-    for_s: float = Field(0.0, ge=0, description="Time until the chip is found again, in seconds.")
+    for_s: float = Field(default=0.0, ge=0, description="Time until the chip is found again, in seconds.")
 
 
 class LostReply(SessionFault):
@@ -132,9 +134,9 @@ class RepeatedFieldLoss(ChipFault):
     """The chip loses its power in every session, in each one `step` commands later than in the one before."""
 
     fault: Literal["repeated-field-loss"] = "repeated-field-loss"
-    first: int = Field(1, ge=1, description="Command of the first session that gets no answer.")
-    step: int = Field(1, ge=0, description="Further commands that each next session answers.")
-    for_s: float = Field(0.0, ge=0, description="Time until the chip is found again, in seconds.")
+    first: int = Field(default=1, ge=1, description="Command of the first session that gets no answer.")
+    step: int = Field(default=1, ge=0, description="Further commands that each next session answers.")
+    for_s: float = Field(default=0.0, ge=0, description="Time until the chip is found again, in seconds.")
 
 
 class LimitedReads(ChipFault):
@@ -144,9 +146,9 @@ class LimitedReads(ChipFault):
     """
 
     fault: Literal["limited-reads"] = "limited-reads"
-    most: int = Field(160, ge=4, description="Bytes of a file that one read may return.")
+    most: int = Field(default=160, ge=4, description="Bytes of a file that one read may return.")
     effect: Literal["field-loss", "wrong-length", "session-end"] = Field(
-        "field-loss",
+        default="field-loss",
         description="Loss of power; 6700, protected; or 6988, with which the chip ends the session.",
     )
 
@@ -162,21 +164,21 @@ class WrongStatus(SessionFault):
     """The command is not executed and gets only a status word; a session continues, protected."""
 
     fault: Literal["wrong-status"] = "wrong-status"
-    status: int = Field(0x6F00, ge=0, le=0xFFFF)
+    status: int = Field(default=0x6F00, ge=0, le=0xFFFF)
 
 
 class CorruptedReply(SessionFault):
     """One bit of the reply is wrong, which the CRC of the air interface did not detect."""
 
     fault: Literal["corrupted-reply"] = "corrupted-reply"
-    bit: int = Field(0, ge=0, description="Number of the bit, from the first; wraps around.")
+    bit: int = Field(default=0, ge=0, description="Number of the bit, from the first; wraps around.")
 
 
 class CutReply(SessionFault):
     """A truncated reply."""
 
     fault: Literal["cut-reply"] = "cut-reply"
-    size: int = Field(1, ge=0, description="Number of bytes that arrive.")
+    size: int = Field(default=1, ge=0, description="Number of bytes that arrive.")
 
 
 class SlowField(ChipFault):
@@ -184,10 +186,10 @@ class SlowField(ChipFault):
 
     fault: Literal["slow-field"] = "slow-field"
     kbit_s: float = Field(
-        106.0, gt=0, description="Bit rate both ways: 106, 212, 424 or 848 (ISO/IEC 14443)."
+        default=106.0, gt=0, description="Bit rate both ways: 106, 212, 424 or 848 (ISO/IEC 14443)."
     )
     per_command_s: float = Field(
-        0.004, ge=0, description="Processing time of the chip per command, in seconds."
+        default=0.004, ge=0, description="Processing time of the chip per command, in seconds."
     )
 
     def airtime_s(self, command: bytes, reply: bytes) -> float:

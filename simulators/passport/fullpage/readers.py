@@ -23,17 +23,26 @@ from simulators.travellers import EVEN_MIX, TravellerGenerator
 class PageReaderSettings(ServiceSettings):
     """One full-page reader and its service."""
 
-    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="Weight of each format.")
-    copied: float = Field(0.1, ge=0, le=1, description="Share of documents made with a colour copier.")
-    every_s: float | None = Field(
-        None, gt=0, description="Seconds between documents; only by command if omitted."
+    documents: dict[Format, float] = Field(
+        default=EVEN_MIX, min_length=1, description="Weight of each format."
     )
-    first_s: float = Field(1.0, ge=0, description="Time of the first one, in seconds.")
-    dwell_s: float = Field(3.0, gt=0, description="Time that a document stays on the glass, in seconds.")
-    step_s: float = Field(0.1, ge=0, description="Time for each result of a scan, in seconds.")
-    dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots per inch.")
+    copied: float = Field(
+        default=0.1, ge=0, le=1, description="Share of documents made with a colour copier."
+    )
+    every_s: float | None = Field(
+        default=None, gt=0, description="Seconds between documents; only by command if omitted."
+    )
+    first_s: float = Field(default=1.0, ge=0, description="Time of the first one, in seconds.")
+    dwell_s: float = Field(
+        default=3.0, gt=0, description="Time that a document stays on the glass, in seconds."
+    )
+    step_s: float = Field(default=0.1, ge=0, description="Time for each result of a scan, in seconds.")
+    dpi: int = Field(default=150, ge=40, le=600, description="Resolution of the images, in dots per inch.")
     image_bytes: int | None = Field(
-        None, ge=1000, le=32_000_000, description="JPEG images of a page are padded to this size, in bytes."
+        default=None,
+        ge=1000,
+        le=32_000_000,
+        description="JPEG images of a page are padded to this size, in bytes.",
     )
 
     def build(self) -> Simulator:
@@ -49,7 +58,7 @@ class BridgeSettings(PageReaderSettings):
     """A reader behind a bridge."""
 
     kind: Literal["document-bridge"]
-    sees_documents: bool = Field(True, description="Whether the reader can detect a document.")
+    sees_documents: bool = Field(default=True, description="Whether the reader can detect a document.")
 
     def service(self, scanner: PageScanner) -> BridgeHost:
         """Return its bridge host."""

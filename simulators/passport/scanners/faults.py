@@ -15,5 +15,5 @@ class CommandRefused(Fault):
         pattern=r"^[A-Z0-9_]{6}$", description="Name of the command: tag and subtag, such as OCRENA."
     )
     answer: Literal["nak", "enq", "silence"] = Field(
-        "nak", description="nak: no such value. enq: no such command. silence: no answer at all."
+        default="nak", description="nak: no such value. enq: no such command. silence: no answer at all."
     )

@@ -37,9 +37,9 @@ class OcrScannerSettings(SerialMrzSettings):
     kind: Literal["ocr-scanner"]  # type: ignore[assignment]
     framing: Literal["text"] = "text"
     model: Model
-    refuses: tuple[CommandRefused, ...] = Field((), description="Commands that it refuses.")
-    row_gap_s: float = Field(0.0, ge=0, description="Time between two rows, in seconds.")
-    reads_chips: bool = Field(True, description="Whether it also sends the chip's data.")
+    refuses: tuple[CommandRefused, ...] = Field(default=(), description="Commands that it refuses.")
+    row_gap_s: float = Field(default=0.0, ge=0, description="Time between two rows, in seconds.")
+    reads_chips: bool = Field(default=True, description="Whether it also sends the chip's data.")
 
     @model_validator(mode="after")
     def _options_suit_the_framing(self) -> Self:

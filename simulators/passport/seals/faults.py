@@ -58,7 +58,7 @@ class UnknownProfile(SealFault):
     """Content of an unknown kind: definition of the features, message, or scheme."""
 
     fault: Literal["unknown-profile"] = "unknown-profile"
-    definition: int = Field(0x99, ge=0, le=255, description="Its number.")
+    definition: int = Field(default=0x99, ge=0, le=255, description="Its number.")
 
 
 AnySealFault = Annotated[

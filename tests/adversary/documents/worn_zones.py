@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
-from drivers.passport.mrz import Holder, MrzFormat, Sex, TravelDocument, generate
+from drivers.passport.mrz import MrzFormat, Sex
+from drivers.passport.mrz.generator import Holder, TravelDocument, generate
 
 Lines = tuple[str, ...]
 

@@ -18,7 +18,7 @@ from drivers.passport.emrtd.protocols import active_authentication
 from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
 from drivers.passport.emrtd.transport.files import ElementaryFile, longest_chunk
 from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
-from drivers.passport.mrz import parse
+from drivers.passport.mrz.parser import parse
 from fuzz.target import target
 
 sys.path.append(str(Path(__file__).parents[2] / "drivers/passport/emrtd"))

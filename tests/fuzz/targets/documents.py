@@ -10,7 +10,8 @@ from drivers.links.link import LinkError
 from drivers.passport.fullpage import bridge, desko, regula
 from drivers.passport.fullpage.vendor_checks import OutcomeWords
 from drivers.passport.hid.layouts import choose_layout
-from drivers.passport.mrz import mrz_checks, parse
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz_hid import MrzHid
 from drivers.passport.mrz_serial import MrzSerial
 from drivers.passport.mrz_wedge import MrzWedge

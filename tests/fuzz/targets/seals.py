@@ -9,12 +9,13 @@ from pathlib import Path
 import cbor2
 
 from drivers.passport.emrtd import TrustStore
-from drivers.passport.seals import SealError, parse_barcode
+from drivers.passport.seals import SealError
 from drivers.passport.seals.checks import seal_checks
 from drivers.passport.seals.encoding import base45
 from drivers.passport.seals.encoding.compression import decompress
 from drivers.passport.seals.hcert import cose
 from drivers.passport.seals.hcert.trust_list import HealthTrustLists
+from drivers.passport.seals.payload import parse_barcode
 from drivers.passport.seals.store import SealSignerStore
 from fuzz.target import target
 from simulators.passport.seals import hcert as simulated

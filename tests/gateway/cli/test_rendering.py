@@ -22,7 +22,8 @@ from drivers.camera.observations import FaceCaptured, PictureHint, PictureMeasur
 from drivers.camera.observations import MeasuredArea as Measured
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.mrz import mrz_checks, parse
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.parser import parse
 from drivers.passport.observations import (
     ChipRead,
     ChipReadProgress,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.public_keys import key_id
+from gateway.common.public_keys import key_id
 from gateway.pki.keys import make_signing_key
 from gateway.pki.signing_key import load_signer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gateway.config.public_keys import key_id
+from gateway.common.public_keys import key_id
 from gateway.pki.keys import (
     UnusableKeyError,
     load_public_key,

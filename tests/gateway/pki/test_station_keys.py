@@ -23,8 +23,8 @@ from support.gateway.signing_stations import SigningStation, p256_key
 from typer.testing import CliRunner
 
 from gateway.cli.trust import app
+from gateway.common.public_keys import format_public_key, key_id, parse_public_key
 from gateway.config import ConfigError, Roles
-from gateway.config.public_keys import format_public_key, key_id, parse_public_key
 from gateway.config.role_file import load_roles
 from gateway.contract.reason_codes import CommandReason
 from gateway.pki.inventory import load_deployment

@@ -6,7 +6,8 @@ from typing import Any
 
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.emrtd import CardRemoved, ChipSession, NotTransacted, RetriesExhaustedError, TrustStore
-from drivers.passport.mrz import Mrz, parse
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.parser import parse
 from simulators.mrz import Document, Format
 from simulators.passport.chip import Access, CardRemovedError, Chip, IssuingState, Profile
 from simulators.passport.chip.faults import ChipFault, FieldLostError

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.common.public_keys import format_public_key
 from gateway.config import Roles
-from gateway.config.public_keys import format_public_key
 from gateway.contract.commands import signed_bytes
 from gateway.pki.jws import Signer
 

@@ -23,7 +23,7 @@ def probe(words: list[str]) -> dict[str, object]:
     code: object = 1
     sys.argv = ["borderpost", *words]
     try:
-        from gateway.cli import main
+        from gateway.borderpost import main
 
         main()
     except SystemExit as end:

@@ -6,6 +6,7 @@ programs in it, and programs that those start, find no other library.
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import Distribution, PackageNotFoundError
@@ -19,8 +20,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = tuple(extra for extra in PROJECT["optional-dependencies"] if extra != "dev")
 
 
-def environment(folder: Path, extra: str = "") -> Path:
-    """Make the environment of an extra (default: none) in a new folder; return its Python."""
+def environment(folder: Path, extra: str = "", wheel: Path | None = None) -> Path:
+    """Make the environment of an extra (default: none) in a new folder; return its Python.
+
+    `wheel`: our own distribution comes from it, instead of a link to this clone.
+    """
     base = Path(sys._base_executable)
     site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     site.mkdir(parents=True)
@@ -28,11 +32,26 @@ def environment(folder: Path, extra: str = "") -> Path:
     python.parent.mkdir()
     python.symlink_to(base)
     (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
-    for name in closure(extra):
-        for link in _tops(_distribution(name)):
+    for name in closure(extra) - ({OURS} if wheel else set()):
+        for link in _tops(distribution(name)):
             (site / link.name).unlink(missing_ok=True)
             (site / link.name).symlink_to(link)
+    if wheel is not None:
+        install = (
+            Path(sys.executable).with_name("uv"),
+            "--quiet",
+            "pip",
+            "install",
+            "--offline",
+            "--no-deps",
+        )
+        subprocess.run([*install, "--python", python, wheel], check=True)
     return python
+
+
+def variables() -> dict[str, str]:
+    """Return the variables of this process, without those that make a Python find other modules."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "COV_"))}
 
 
 def closure(extra: str) -> set[str]:
@@ -44,7 +63,7 @@ def closure(extra: str) -> set[str]:
             continue
         name, of = each
         try:
-            requires = _distribution(name).requires or []
+            requires = distribution(name).requires or []
         except PackageNotFoundError:
             continue  # of another Python or machine
         found.add(each)
@@ -56,7 +75,7 @@ def closure(extra: str) -> set[str]:
     return {name for name, _ in found}
 
 
-def _distribution(name: str) -> Distribution:
+def distribution(name: str) -> Distribution:
     """Return an installed distribution, not the metadata that setuptools leaves in the clone."""
     path = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
     for found in Distribution.discover(name=name, path=path):

@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from drivers.passport.emrtd.crypto.ciphers import PASSWORD, Suite
 from drivers.passport.emrtd.errors import UnsupportedError
-from drivers.passport.mrz import Mrz, check_digit
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.digits import check_digit
 
 
 class PasswordKind(StrEnum):

@@ -32,36 +32,47 @@ class HealthCertificate(DataModel):
     )
 
     scheme: HealthScheme = Field(description="Scheme.", examples=["icvp"])
-    version: str | None = Field(None, description="Version of the scheme, if stated.", examples=["1.3.0"])
+    version: str | None = Field(
+        default=None, description="Version of the scheme, if stated.", examples=["1.3.0"]
+    )
     issuer: str | None = Field(
-        None, max_length=64, description="Issuing country, mostly two letters, if stated.", examples=["AT"]
+        default=None,
+        max_length=64,
+        description="Issuing country, mostly two letters, if stated.",
+        examples=["AT"],
     )
     issued_at: datetime | None = Field(
-        None, description="Time of the signature, if stated.", examples=["2026-05-06T18:00:00Z"]
+        default=None, description="Time of the signature, if stated.", examples=["2026-05-06T18:00:00Z"]
     )
     expires_at: datetime | None = Field(
-        None, description="End of the signature's validity, if stated.", examples=["2027-05-06T18:00:00Z"]
+        default=None,
+        description="End of the signature's validity, if stated.",
+        examples=["2027-05-06T18:00:00Z"],
     )
     algorithm: str | None = Field(
-        None, description="Signature algorithm of RFC 9053, null for an unknown one.", examples=["ES256"]
+        default=None,
+        description="Signature algorithm of RFC 9053, null for an unknown one.",
+        examples=["ES256"],
     )
     key_id: str | None = Field(
-        None, description="Identifier of the signer's key, hexadecimal.", examples=["d919375fc1e7b6b2"]
+        default=None,
+        description="Identifier of the signer's key, hexadecimal.",
+        examples=["d919375fc1e7b6b2"],
     )
     holder: SealHolder | None = Field(
-        None, description="Holder, where the scheme is known.", examples=[{"name": "Cook, Gerald"}]
+        default=None, description="Holder, where the scheme is known.", examples=[{"name": "Cook, Gerald"}]
     )
-    vaccinations: tuple[Vaccination, ...] = Field((), description="Doses.", examples=[[]])
-    tests: tuple[ProofOfTest, ...] = Field((), description="Tests.", examples=[[]])
-    recoveries: tuple[Recovery, ...] = Field((), description="Recoveries.", examples=[[]])
+    vaccinations: tuple[Vaccination, ...] = Field(default=(), description="Doses.", examples=[[]])
+    tests: tuple[ProofOfTest, ...] = Field(default=(), description="Tests.", examples=[[]])
+    recoveries: tuple[Recovery, ...] = Field(default=(), description="Recoveries.", examples=[[]])
     valid_from: date | None = Field(
-        None, description="First day on which it counts, by its own scheme.", examples=["2026-03-13"]
+        default=None, description="First day on which it counts, by its own scheme.", examples=["2026-03-13"]
     )
     valid_until: date | None = Field(
-        None, description="Last day on which it counts, by its own scheme.", examples=[None]
+        default=None, description="Last day on which it counts, by its own scheme.", examples=[None]
     )
     message: dict[str, JsonValue] = Field(
         description="The certificate as it was signed; bytes are in base64.", examples=[{"ver": "1.3.0"}]
     )
-    signed: bytes = Field(b"", exclude=True, repr=False, description="The bytes that were signed.")
-    signature: bytes = Field(b"", exclude=True, repr=False, description="The signature.")
+    signed: bytes = Field(default=b"", exclude=True, repr=False, description="The bytes that were signed.")
+    signature: bytes = Field(default=b"", exclude=True, repr=False, description="The signature.")

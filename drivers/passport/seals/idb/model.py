@@ -20,18 +20,20 @@ class IdbMessage(DataModel):
         examples=["4.9.36.51"],
     )
     name: str | None = Field(
-        None, description="Its name, null where the standard defines none.", examples=["date_of_vaccination"]
+        default=None,
+        description="Its name, null where the standard defines none.",
+        examples=["date_of_vaccination"],
     )
     status: FeatureReading = Field(description="Result of parsing it.", examples=["read"])
     text: str | None = Field(
-        None,
+        default=None,
         description="Its text. The lines of a zone are separated by line feeds; a date is YYYY-MM-DD with x "
         "for unknown digits.",
         examples=["2026-04-23"],
     )
-    number: int | None = Field(None, ge=0, description="Its number.", examples=[None])
+    number: int | None = Field(default=None, ge=0, description="Its number.", examples=[None])
     value_hex: str | None = Field(
-        None,
+        default=None,
         pattern="^([0-9a-f]{2})*$",
         description="Its bytes, hexadecimal; null where messages are inside.",
         examples=["008edc9e"],
@@ -64,17 +66,19 @@ class Idb(DataModel):
     is_compressed: bool = Field(description="True when its content is compressed.", examples=[False])
     issuer: str = Field(description="Issuing state or organization, as in a zone.", examples=["D"])
     algorithm: str | None = Field(
-        None, description="Signature algorithm of RFC 7518, null without one.", examples=["ES256"]
+        default=None, description="Signature algorithm of RFC 7518, null without one.", examples=["ES256"]
     )
     certificate_reference: str | None = Field(
-        None,
+        default=None,
         pattern="^[0-9a-f]{10}$",
         description="Last five bytes of the SHA-1 of the signer's certificate, hexadecimal.",
         examples=["a57a790577"],
     )
-    signed_on: date | None = Field(None, description="Date of the signature.", examples=["2025-02-11"])
+    signed_on: date | None = Field(
+        default=None, description="Date of the signature.", examples=["2025-02-11"]
+    )
     document_type: str | None = Field(
-        None,
+        default=None,
         description="Kind of document of Germany's list, null where the barcode names none.",
         examples=["arrival_attestation"],
     )
@@ -83,17 +87,22 @@ class Idb(DataModel):
         examples=[[{"path": "132", "name": "expiry_date", "status": "read", "text": "2026-04-23"}]],
     )
     missing_messages: tuple[str, ...] = Field(
-        (), description="Paths of fields that a message requires and lacks.", examples=[[]]
+        default=(), description="Paths of fields that a message requires and lacks.", examples=[[]]
     )
-    mrz: Mrz | None = Field(None, description="The zone among the messages.", examples=[None])
-    valid_from: date | None = Field(None, description="First day of validity, if stated.", examples=[None])
+    mrz: Mrz | None = Field(default=None, description="The zone among the messages.", examples=[None])
+    valid_from: date | None = Field(
+        default=None, description="First day of validity, if stated.", examples=[None]
+    )
     valid_until: date | None = Field(
-        None, description="Last day of validity, if stated.", examples=["2026-04-23"]
+        default=None, description="Last day of validity, if stated.", examples=["2026-04-23"]
     )
-    signed: bytes = Field(b"", exclude=True, repr=False, description="The bytes that were signed.")
-    signature: bytes = Field(b"", exclude=True, repr=False, description="r and s, of equal length.")
+    signed: bytes = Field(default=b"", exclude=True, repr=False, description="The bytes that were signed.")
+    signature: bytes = Field(default=b"", exclude=True, repr=False, description="r and s, of equal length.")
     certificate: bytes = Field(
-        b"", exclude=True, repr=False, description="The signer's certificate in DER; empty if left out."
+        default=b"",
+        exclude=True,
+        repr=False,
+        description="The signer's certificate in DER; empty if left out.",
     )
 
     def text_at(self, *paths: str) -> str | None:

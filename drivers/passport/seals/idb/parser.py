@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 
-from drivers.passport import mrz as zones
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz import parser as zones
 from drivers.passport.seals.encoding import c40
 from drivers.passport.seals.encoding.compression import decompress
 from drivers.passport.seals.encoding.tlv import objects, take
@@ -259,7 +260,7 @@ def _document_type(issuer: str, identifier: IdbMessage | None) -> str | None:
     return GERMAN_DOCUMENTS[number - 1]
 
 
-def _zone(read: Mapping[str, IdbMessage], today: date) -> zones.Mrz | None:
+def _zone(read: Mapping[str, IdbMessage], today: date) -> Mrz | None:
     texts = (read[path].text for path in ZONES if path in read)
     text = next(filter(None, texts), None)
     return zones.parse(text.split("\n"), today) if text else None

@@ -30,7 +30,7 @@ from drivers.passport.emrtd.protocols import active_authentication
 from drivers.passport.emrtd.protocols.passwords import Password
 from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
 from drivers.passport.emrtd.transport.files import ElementaryFile
-from drivers.passport.mrz import parse
+from drivers.passport.mrz.parser import parse
 
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2027, 3, 1)

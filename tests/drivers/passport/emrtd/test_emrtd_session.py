@@ -38,7 +38,8 @@ from drivers.passport.emrtd.protocols import active_authentication
 from drivers.passport.emrtd.protocols.access import OpenedChip
 from drivers.passport.emrtd.protocols.security_infos import PaceInfo as PaceWay
 from drivers.passport.emrtd.transport.files import ElementaryFile
-from drivers.passport.mrz import Mrz, parse
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.parser import parse
 from drivers.passport.read_result import overall_outcome
 from simulators.mrz import Format
 from simulators.passport.chip import (

@@ -21,7 +21,8 @@ from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.protocols.access import OpenedChip
 from drivers.passport.emrtd.protocols.security_infos import PaceInfo
 from drivers.passport.emrtd.transport.files import ElementaryFile
-from drivers.passport.mrz import Mrz, parse
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.parser import parse
 
 CARD = ("I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F1204159UTO<<<<<<<<<<<6", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<")
 DG15 = encode(0x6F, b"a key")

@@ -5,7 +5,9 @@ from datetime import date
 import pytest
 
 from drivers.observation import Check, CheckGroup, Outcome, Weight
-from drivers.passport.mrz import check_digit, mrz_checks, parse
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.parser import parse
 
 TODAY = date(2012, 4, 15)
 UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"

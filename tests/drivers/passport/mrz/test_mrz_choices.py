@@ -4,7 +4,9 @@ from datetime import date
 
 import pytest
 
-from drivers.passport.mrz import DigitResult, Mrz, MrzProfile, check_digit, parse
+from drivers.passport.mrz import DigitResult, Mrz, MrzProfile
+from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)
 UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"

@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.observation import Outcome
-from drivers.passport.mrz import Mrz, find_zone_fault, mrz_checks, parse
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.parser import parse
+from drivers.passport.mrz.unreadable import find_zone_fault
 
 TODAY = date(2026, 6, 1)
 EXAMPLES = int(os.environ.get("BORDERPOST_FUZZ", "10000"))

@@ -8,20 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.passport.mrz import (
-    CODES,
-    DigitResult,
-    Holder,
-    Language,
-    LongNumberDigit,
-    MrzFormat,
-    Sex,
-    TravelDocument,
-    Truncation,
-    check_digit,
-    generate,
-    parse,
-)
+from drivers.passport.mrz import DigitResult, MrzFormat, Sex
+from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.generator import Holder, LongNumberDigit, TravelDocument, generate
+from drivers.passport.mrz.names import Truncation
+from drivers.passport.mrz.parser import parse
+from drivers.passport.mrz.transliteration import Language
 
 TODAY = date(2026, 6, 1)
 HOLDER = Holder(

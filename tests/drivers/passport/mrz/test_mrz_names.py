@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from drivers.passport.mrz import Truncation, parse
-from drivers.passport.mrz.names import name_field
+from drivers.passport.mrz.names import Truncation, name_field
+from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)
 TD3_LINE, TD2_LINE = "L898902C36UTO7408122F1204159ZE184226B<<<<<10", "D231458907UTO7408122F1204159<<<<<<<6"

@@ -4,7 +4,10 @@ from datetime import date
 
 import pytest
 
-from drivers.passport.mrz import Mrz, MrzFormat, MrzProfile, check_digit, mrz_checks, parse
+from drivers.passport.mrz import Mrz, MrzFormat, MrzProfile
+from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)
 FRA_ID = ("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "9409923102854CORINNE<<<<<<<6512068F4")

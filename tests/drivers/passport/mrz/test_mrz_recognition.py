@@ -6,7 +6,10 @@ from itertools import permutations
 import pytest
 
 from drivers.observation import redact
-from drivers.passport.mrz import CODES, DigitCheck, Mrz, MrzDeviation, MrzFormat, Sex, check_digit, parse
+from drivers.passport.mrz import DigitCheck, Mrz, MrzDeviation, MrzFormat, Sex
+from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)
 UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"

@@ -4,8 +4,14 @@
 
 import pytest
 
-from drivers.passport.mrz import Language, transliterate
-from drivers.passport.mrz.transliteration import ARABIC, CYRILLIC, LATIN, LATIN_CHOICES
+from drivers.passport.mrz.transliteration import (
+    ARABIC,
+    CYRILLIC,
+    LATIN,
+    LATIN_CHOICES,
+    Language,
+    transliterate,
+)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ from datetime import date
 import pytest
 
 from drivers.observation import Check, Outcome
-from drivers.passport.mrz import DigitResult, check_digit, find_zone_fault, mrz_checks, parse
-from drivers.passport.mrz.checks import READ_AGAIN
+from drivers.passport.mrz import DigitResult
+from drivers.passport.mrz.checks import READ_AGAIN, mrz_checks
+from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.parser import parse
+from drivers.passport.mrz.unreadable import find_zone_fault
 
 TODAY = date(2026, 6, 1)
 UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F3204153ZE184226B<<<<<16"

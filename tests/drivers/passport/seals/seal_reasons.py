@@ -2,10 +2,12 @@
 
 from datetime import date
 
-from drivers.passport.mrz import Mrz, parse
-from drivers.passport.seals import Barcode, parse_barcode
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz.parser import parse
+from drivers.passport.seals import Barcode
 from drivers.passport.seals.checks import seal_checks
 from drivers.passport.seals.hcert.trust_list import HealthTrustLists
+from drivers.passport.seals.payload import parse_barcode
 from drivers.passport.seals.store import SealSignerStore
 
 TODAY = date(2027, 3, 1)

@@ -15,10 +15,11 @@ from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
 from drivers.observation import Outcome, Weight
 from drivers.passport.emrtd import TrustStore
 from drivers.passport.mrz import Mrz
-from drivers.passport.mrz import parse as parse_zone
+from drivers.passport.mrz.parser import parse as parse_zone
 from drivers.passport.read_result import overall_outcome
-from drivers.passport.seals import Symbology, parse_barcode, vds_nc
+from drivers.passport.seals import Symbology, vds_nc
 from drivers.passport.seals.checks import seal_checks
+from drivers.passport.seals.payload import parse_barcode
 from drivers.passport.seals.store import SealSignerStore
 from simulators.mrz import Document, Format
 from simulators.passport.chip.pki.certificate import State, Validity

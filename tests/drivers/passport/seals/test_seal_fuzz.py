@@ -17,10 +17,10 @@ from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
 
 from drivers.observation import Outcome
 from drivers.passport.emrtd import TrustStore
-from drivers.passport.mrz import parse
-from drivers.passport.seals import BarcodeKind, SealError, parse_barcode, vds, vds_nc
+from drivers.passport.mrz.parser import parse
+from drivers.passport.seals import BarcodeKind, SealError, vds, vds_nc
 from drivers.passport.seals.checks import seal_checks
-from drivers.passport.seals.payload import MAX_BARCODE_BYTES
+from drivers.passport.seals.payload import MAX_BARCODE_BYTES, parse_barcode
 from drivers.passport.seals.store import SealSignerStore
 from simulators.passport.seals import SymbolEncoding
 

@@ -10,8 +10,8 @@ import pytest
 from seal_samples import SEALGEN, nc
 
 from drivers.observation import redact
-from drivers.passport.seals import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology, parse_barcode
-from drivers.passport.seals.payload import MAX_BARCODE_BYTES
+from drivers.passport.seals import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology
+from drivers.passport.seals.payload import MAX_BARCODE_BYTES, parse_barcode
 from simulators.passport.seals import SymbolEncoding
 
 TODAY = date(2027, 3, 1)
@@ -133,7 +133,7 @@ def test_barcode_parsing_needs_no_library() -> None:
     program = """import sys
 for name in ("asn1crypto", "cryptography"):
     sys.modules[name] = None
-from drivers.passport.seals import Barcode, parse_barcode
+from drivers.passport.seals.payload import parse_barcode
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
