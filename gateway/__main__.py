@@ -17,6 +17,12 @@ from gateway.supervision.processes.forkserver import fork_server
 from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.systemd import CONSOLE, NOTIFY_VARIABLES, ServiceManager, sockets_from_systemd
 
+NO_AUTHOR_IN_PRODUCTION = CannotStartError(
+    "--author logs the messages of exceptions, which may quote documents: a post in production refuses it.",
+    'Start it without --author, or from a file with profile = "training".',
+    os.EX_NOPERM,
+)
+
 
 async def run(
     post: Post,
@@ -60,9 +66,9 @@ async def run(
 
 
 def main(arguments: list[str]) -> int:
-    """Run `python -m gateway CONFIG`, to which `borderpost run` execs; return the exit code."""
+    """Run `python -m gateway CONFIG [--author]`, to which `borderpost run` execs; return the exit code."""
     forbid_dumps()
-    path = Path(arguments[0])
+    path, is_author = Path(arguments[0]), "--author" in arguments[1:]
     # A SIGHUP during the start would end the process by default. It is ignored: the start reads the new file
     # anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -73,9 +79,11 @@ def main(arguments: list[str]) -> int:
     server = fork_server(passed.values())
     try:
         post = load(path, to_run=True)
-        logging.configure(post.log.level)
+        if is_author and post.gateway.profile == "production":
+            raise NO_AUTHOR_IN_PRODUCTION
+        logging.configure(post.log.level, is_author=is_author)
         drivers = sorted({each.driver for each in post.devices.values() if each.driver_fault is None})
-        forkserver = ForkServerClient(drivers, post.log.level, server)
+        forkserver = ForkServerClient(drivers, post.log.level, server, is_author=is_author)
         asyncio.run(run(post, path, forkserver, manager, passed.get(CONSOLE)))
     except (ConfigError, CannotStartError) as error:
         manager.notify(f"STATUS=Not started: {str(error).splitlines()[0]}")

@@ -42,6 +42,7 @@ COMMANDS = {
     "replay": "Replay a recording into its driver and show the resulting events.",
     "anonymize": "Replace all personal data in a recording by pseudonyms, with matching check "
     "digits and check bytes.",
+    "driver": "Begin the package of a driver: driver, simulator, recording, tests.",
     "pcapng": "Convert a recording into a capture for Wireshark: serial lines, USB, smart cards, I/O boards.",
 }
 """Name and summary of each command, as in its own help: listing them loads none of them."""

@@ -15,6 +15,8 @@ from gateway.common.token_bucket import TokenBucket
 BURST_LINES, LINES_PER_MINUTE = 50, 30
 """Lines of one kind (event and device) that are written at once, and per minute; the others are counted."""
 MAX_KINDS = 500
+MAX_CAUSES, MAX_TEXT = 5, 500
+"""Exceptions, and characters of each, that an author is shown."""
 LOGGABLE_KEYS = frozenset(
     {
         "action",
@@ -70,14 +72,18 @@ LOGGABLE_KEYS = frozenset(
 """Names of values that are never personal. Every value logged under such a name must be harmless."""
 
 
-def configure(level: str) -> None:
-    """Configure logging of this process to standard error, which systemd passes to the journal."""
+def configure(level: str, *, is_author: bool = False) -> None:
+    """Configure logging of this process to standard error, which systemd passes to the journal.
+
+    `is_author`: the author of a driver reads the log, so messages of exceptions are written too.
+    """
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
             LineBudget(),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *((add_exception_text,) if is_author else ()),
             add_traceback,
             redact_values,
             escape_values,
@@ -147,6 +153,19 @@ def add_traceback(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMa
             trace = trace.tb_next
         entry["error"] = type(error).__name__
         entry["trace"] = places
+    return entry
+
+
+def add_exception_text(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the message of an exception, and those of the exceptions that caused it. Never in production."""
+    raised = entry.get("exc_info")
+    error = sys.exception() if raised is True else raised
+    texts: list[str] = []
+    while isinstance(error, BaseException) and len(texts) < MAX_CAUSES:
+        texts.append(f"{type(error).__name__}: {error}"[:MAX_TEXT])
+        error = error.__cause__ or error.__context__
+    if texts:
+        entry["text"] = " <- ".join(texts)
     return entry
 
 

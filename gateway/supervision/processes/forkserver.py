@@ -86,9 +86,9 @@ def _detach_stdin() -> None:
     os.close(nothing)
 
 
-def setup_message(drivers: Sequence[str], level: str) -> bytes:
-    """Return the first message to the server: the drivers to import, and the log level."""
-    return json.dumps({"drivers": list(drivers), "level": level}).encode()
+def setup_message(drivers: Sequence[str], level: str, *, is_author: bool = False) -> bytes:
+    """Return the first message to the server: the drivers to import, and how to log."""
+    return json.dumps({"drivers": list(drivers), "level": level, "is_author": is_author}).encode()
 
 
 def main(channel: socket.socket) -> None:
@@ -104,7 +104,7 @@ def main(channel: socket.socket) -> None:
     if not setup:
         return
     wanted = json.loads(setup)
-    logging.configure(wanted["level"])
+    logging.configure(wanted["level"], is_author=wanted["is_author"])
     for name in wanted["drivers"]:
         try:
             load_driver(name)

@@ -49,11 +49,18 @@ class ForkServerClient:
     """Client of the fork server: requests workers, reads exit notices, replaces the server."""
 
     def __init__(
-        self, drivers: list[str], level: str, server: tuple[int, socket.socket] | None = None
+        self,
+        drivers: list[str],
+        level: str,
+        server: tuple[int, socket.socket] | None = None,
+        *,
+        is_author: bool = False,
     ) -> None:
-        """Use `server`, forked before the daemon began; None: the first `fork` starts one."""
-        self._drivers = drivers
-        self._level = level
+        """Use `server`, forked before the daemon began; None: the first `fork` starts one.
+
+        `level`, `is_author`: see `gateway.common.log.configure`.
+        """
+        self._setup = setup_message(drivers, level, is_author=is_author)
         self._process: asyncio.subprocess.Process | _ForkedProcess | None = None
         self._channel: socket.socket | None = None
         if server is not None:
@@ -69,7 +76,7 @@ class ForkServerClient:
     def _set_up(self, channel: socket.socket) -> None:
         """Send the first message. A server that has ended already is replaced at the first `fork`."""
         with contextlib.suppress(OSError):
-            channel.send(setup_message(self._drivers, self._level))
+            channel.send(self._setup)
 
     async def _ensure_server(self) -> socket.socket:
         if self._channel is not None and self._process is not None and self._process.returncode is None:

@@ -41,6 +41,26 @@ def test_exception_logs_places_without_message(journal: io.StringIO) -> None:
         assert SECRET not in line
 
 
+def test_author_of_driver_reads_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    logging.configure("info", is_author=True)
+    try:
+        try:
+            int(SECRET)
+        except ValueError as error:
+            raise LookupError("no such\nline") from error
+    except LookupError:
+        structlog.get_logger().exception("failed", line1=SECRET)
+    structlog.get_logger().info("fine")
+    structlog.reset_defaults()
+    failed, fine = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (failed["error"], failed["line1"]) == ("LookupError", "<str len=44>")
+    assert failed["text"].startswith("LookupError: no such\\u000aline <- ValueError: invalid literal")
+    assert SECRET in failed["text"]
+    assert "text" not in fine
+
+
 def test_lower_levels_are_left_out(journal: io.StringIO) -> None:
     structlog.get_logger().debug("detail")
     assert journal.getvalue() == ""

@@ -68,6 +68,8 @@ class GatewayFixture:
     """Directories that come first in the daemon's PYTHONPATH."""
     environment: dict[str, str] = field(default_factory=dict)
     """Further environment variables of the daemon."""
+    options: tuple[str, ...] = ()
+    """Options of the daemon."""
     under: tuple[str, ...] = ()
     """Command that starts the daemon, such as `setpriv` with its options."""
     python: Path = Path(sys.executable)
@@ -119,12 +121,12 @@ class GatewayFixture:
         same = self.python == Path(sys.executable)
         if "LD_PRELOAD" not in environment and not self.under and same:
             self.process = fork_daemon(
-                self.config, self.folder / "gateway.log", environment, self.probe_cpu_s
+                self.config, self.folder / "gateway.log", environment, self.probe_cpu_s, self.options
             )
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(*self.under, self.python, "-m", "gateway", str(self.config)),
+                *(*self.under, self.python, "-m", "gateway", str(self.config), *self.options),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

@@ -73,10 +73,15 @@ class ForkedProcess:
         return self.returncode
 
 
-def fork_daemon(config: Path, log: Path, environment: dict[str, str], probe_cpu_s: int) -> ForkedProcess:
-    """Start a daemon like `python -m gateway CONFIG`; `probe_cpu_s`: processor time of a driver's trial."""
+def fork_daemon(
+    config: Path, log: Path, environment: dict[str, str], probe_cpu_s: int, options: Iterable[str] = ()
+) -> ForkedProcess:
+    """Start a daemon like `python -m gateway CONFIG OPTIONS`.
+
+    `probe_cpu_s`: processor time of a driver's trial.
+    """
     log.touch()
-    return ForkedProcess(_become_daemon, str(config), str(log), environment, probe_cpu_s)
+    return ForkedProcess(_become_daemon, [str(config), *options], str(log), environment, probe_cpu_s)
 
 
 def forkserver_client(drivers: Iterable[str], level: str, log: Path | None = None) -> ForkServerClient:
@@ -114,7 +119,7 @@ def _become_forkserver(channel: socket.socket, log: str | _Descriptor) -> None:
     main(channel)
 
 
-def _become_daemon(config: str, log: str, environment: dict[str, str], probe_cpu_s: int) -> None:
+def _become_daemon(arguments: list[str], log: str, environment: dict[str, str], probe_cpu_s: int) -> None:
     fork_probes(probe_cpu_s)
     os.environ.clear()
     os.environ.update(environment)
@@ -129,4 +134,4 @@ def _become_daemon(config: str, log: str, environment: dict[str, str], probe_cpu
 
     from gateway.__main__ import main
 
-    sys.exit(main([config]))
+    sys.exit(main(arguments))

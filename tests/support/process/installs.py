@@ -33,7 +33,7 @@ def environment(folder: Path, extra: str = "", wheel: Path | None = None) -> Pat
     python.symlink_to(base)
     (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
     for name in closure(extra) - ({OURS} if wheel else set()):
-        for link in _tops(distribution(name)):
+        for link in top_paths(distribution(name)):
             (site / link.name).unlink(missing_ok=True)
             (site / link.name).symlink_to(link)
     if wheel is not None:
@@ -83,7 +83,7 @@ def distribution(name: str) -> Distribution:
     raise PackageNotFoundError(name)
 
 
-def _tops(found: Distribution) -> set[Path]:
+def top_paths(found: Distribution) -> set[Path]:
     """Return the files and folders directly in site-packages that belong to a distribution."""
     tops = {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}
     return {path for top in tops if (path := Path(os.fspath(found.locate_file(top)))).exists()}

@@ -1,0 +1,1 @@
+"""Begin of a driver's package: names, and the files of its template."""

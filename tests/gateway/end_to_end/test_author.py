@@ -1,0 +1,56 @@
+"""`borderpost run --author`: messages of a driver's exceptions in the log, except in production."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
+
+from gateway.cli.run import run
+
+__all__ = ["gateway"]
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.mark.parametrize("options", [(), ("--author",)], ids=["usual", "author"])
+async def test_messages_of_exceptions(gateway: GatewayFixture, options: tuple[str, ...]) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    gateway.options = options
+    await gateway.start()
+    async with asyncio.timeout(PATIENCE_S):
+        await wire.wait_for_host()
+    await wire.send(b"bug\n")
+    await until(lambda: "driver_error" in gateway.log)
+    assert ("ValueError: cannot read" in gateway.log) == bool(options)
+
+
+async def test_production_refuses(gateway: GatewayFixture) -> None:
+    gateway.profile = "production"
+    gateway.describe("lane-1/reader")
+    gateway.options = ("--author",)
+    await gateway.start()
+    assert gateway.process is not None
+    code = await asyncio.wait_for(gateway.process.wait(), PATIENCE_S)
+    gateway.process = None
+    assert (code, "a post in production refuses it" in gateway.log) == (os.EX_NOPERM, True), gateway.log
+
+
+def test_option_reaches_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _program, arguments: called.append(arguments))
+    run(Path("post.toml"))
+    run(Path("post.toml"), author=True)
+    assert [arguments[1:] for arguments in called] == [
+        ["-m", "gateway", "post.toml"],
+        ["-m", "gateway", "post.toml", "--author"],
+    ]

@@ -1,0 +1,1 @@
+"""Scale of an invented vendor: lines of text."""
