@@ -124,6 +124,21 @@ class CommandSpec:
     """Its `Invocation.recorded` says when the decision on it is on the disk."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandType:
+    """One type of command that the contract describes."""
+
+    name: str
+    """Family or namespace of a package, and verb, such as `barrier.open`; `device` means every device."""
+    request: type[CommandArguments]
+    done: type[CommandOutput]
+
+    @property
+    def verb(self) -> str:
+        """Last part of the name, and level of the command's topic."""
+        return self.name.partition(".")[2]
+
+
 MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[CommandOutput]])
 _MARK = "__borderpost_command__"
 RESERVED_VERBS = frozenset({"claim", "release", "renew", "steal"})

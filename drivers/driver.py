@@ -1,10 +1,12 @@
 """Base class of drivers: open, watch, commands, self-test. A driver never retries, logs or publishes."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 
@@ -15,9 +17,12 @@ from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
 from drivers.record import DeviceRecord
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
+from drivers.vocabulary import Vocabulary
+
+_FAMILY = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
-class Family(OpenEnum):
+class Family(StrEnum):
     """Kind of device, independent of its manufacturer."""
 
     PASSPORT_READER = "passport_reader"
@@ -26,6 +31,20 @@ class Family(OpenEnum):
     BARRIER = "barrier"
     CARD_READER = "card_reader"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Return another kind, which a package brings, as `Family("luggage_scale")`.
+
+        It is equal to every other of that word, but not identical. What cannot be a kind reads as `unknown`.
+        """
+        if not isinstance(value, str):
+            return None
+        if not _FAMILY.fullmatch(value):
+            return cls.UNKNOWN
+        other = str.__new__(cls, value)
+        other._name_, other._value_ = value.upper(), value
+        return other
 
 
 class StateCode(OpenEnum):
@@ -102,6 +121,10 @@ class Driver(ABC, Generic[SettingsT]):
     settings_model: ClassVar[type[Settings]]
     observation_types: ClassVar[tuple[type[Observation], ...]]
     """Types of observations it can yield; advertised in the device's description."""
+    driver_api: ClassVar[int] = 1
+    """Version of this interface that it was written for, `drivers.DRIVER_API` of that day."""
+    vocabulary: ClassVar[Vocabulary | None] = None
+    """Vocabulary of its package; None: it has no observations and commands but those of this project."""
     commands: ClassVar[Mapping[str, CommandSpec]] = MappingProxyType({})
     """Commands it supports, by verb; see `drivers.command.command`."""
     usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
@@ -122,6 +145,18 @@ class Driver(ABC, Generic[SettingsT]):
         self.links = links
         self.record = DeviceRecord()
         """Record that survives this instance; set before `open`."""
+
+    @classmethod
+    def command_name(cls, verb: str) -> str:
+        """Return the name of a command in the contract: under its package's namespace or its family."""
+        own = "" if cls.vocabulary is None else f"{cls.vocabulary.namespace}.{verb}"
+        is_own = cls.vocabulary is not None and own in {one.name for one in cls.vocabulary.commands}
+        return own if is_own else f"{cls.family}.{verb}"
+
+    @classmethod
+    def schema_version(cls, name: str) -> int:
+        """Return the version of the schemas of an event type or a command."""
+        return cls.vocabulary.version if cls.vocabulary is not None and cls.vocabulary.owns(name) else 1
 
     @abstractmethod
     async def open(self) -> Identity:

@@ -1,13 +1,13 @@
 """Registry of drivers: entry points of installed packages, imported by name."""
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from drivers.driver import Driver
 from drivers.links.settings import Settings
+from drivers.packages.entry_points import DRIVERS, is_foreign, search
 from drivers.unavailable import unavailable_driver
 
-ENTRY_POINTS = "borderpost.drivers"
 _found: dict[str, EntryPoint] = {}
 
 
@@ -15,14 +15,18 @@ class UnknownDriverError(LookupError):
     """No installed package offers a driver of that name."""
 
 
+class DriverClashError(UnknownDriverError):
+    """Two packages offer a driver of that name, so neither is used."""
+
+
 def installed_drivers() -> dict[str, EntryPoint]:
     """Return the entry point of every installed driver, by the name used in a configuration."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return {name: offer.point for name, offer in search(DRIVERS).items()}
 
 
 @cache
 def load_driver(name: str) -> type[Driver[Settings]]:
-    """Import the driver of that name; raises UnknownDriverError.
+    """Import the driver of that name; raises UnknownDriverError, DriverClashError.
 
     The result is cached, and so is what a search finds: it takes 20 ms and a megabyte. Each driver of a post
     would search, and so would every worker process, forked from one that has searched already.
@@ -36,6 +40,8 @@ def load_driver(name: str) -> type[Driver[Settings]]:
     if name not in _found:
         raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(_found))}")
     point = _found[name]
+    if is_foreign(point) and (clash := search(DRIVERS)[name].clash) is not None:
+        raise DriverClashError(clash)
     try:
         driver: type[Driver[Settings]] = point.load()
     except ModuleNotFoundError as error:

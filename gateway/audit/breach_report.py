@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivers.packages.vocabularies import installed_vocabularies
 from gateway.audit.hash_chain import LINES_DROPPED, RESUMED, STARTED, STOPPED, AuditLine
 
 
@@ -48,6 +49,10 @@ class BreachReport:
     """Starts of the gateway in the window, and the run that was active when it began."""
     reads: dict[str, Counter[str]] = field(default_factory=dict)
     """Number of reads of personal data, by family and position."""
+    event_types: set[str] = field(default_factory=set)
+    """Event types about a person, of the devices that read."""
+    families_without_types: set[str] = field(default_factory=set)
+    """Families of lines of earlier versions, which name no event types."""
     actors: dict[tuple[str, str], ActorRecord] = field(default_factory=dict)
     transactions: dict[str, TransactionRecord] = field(default_factory=dict)
     reveals: list[dict[str, str]] = field(default_factory=list)
@@ -59,6 +64,12 @@ class BreachReport:
     def max_transactions(self) -> int:
         """Upper bound on travellers, documents or captures: one per read."""
         return sum(reads.total() for reads in self.reads.values())
+
+    @property
+    def data_categories(self) -> list[str]:
+        """Categories of the data that were read, for a notice."""
+        named = {describe_category(event_type) for event_type in self.event_types}
+        return sorted(named | {FAMILY_CATEGORIES.get(each, each) for each in self.families_without_types})
 
     @property
     def recipients(self) -> list[str]:
@@ -75,7 +86,7 @@ class BreachReport:
             "to": self.until,
             "audit_lines": self.lines,
             "runs": self.runs,
-            "data_classes": [DATA_CATEGORIES[family] for family in sorted(self.reads)],
+            "data_classes": self.data_categories,
             "sessions_at_most": self.max_transactions,
             "reads": {family: dict(reads) for family, reads in sorted(self.reads.items())},
             "recipients": self.recipients,
@@ -188,8 +199,15 @@ def _count(data: object) -> int:
 
 
 def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
+    types = line.data.get("types")
+    by_position = types if isinstance(types, dict) else {}
     for family, reads in _families(line.data):
         report.reads.setdefault(family, Counter()).update(reads)
+        for position in reads:
+            if isinstance(found := by_position.get(position), list):
+                report.event_types.update(str(one) for one in found)
+            else:
+                report.families_without_types.add(family)
     if doubt and doubt not in report.incomplete:
         report.incomplete.append(doubt)
 
@@ -197,16 +215,40 @@ def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
 def _families(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
     reads_by_family = data.get("reads")
     for family, reads in reads_by_family.items() if isinstance(reads_by_family, dict) else ():
-        if family in DATA_CATEGORIES and isinstance(reads, dict):
-            yield family, {str(position): n for position, n in reads.items() if isinstance(n, int)}
+        if isinstance(reads, dict):
+            yield str(family), {str(position): n for position, n in reads.items() if isinstance(n, int)}
 
 
+def describe_category(event_type: str) -> str:
+    """Return the category of the data of an event type: ours, or the words of the package that brings it."""
+    if (ours := DATA_CATEGORIES.get(event_type.partition(".")[0])) is not None:
+        return ours
+    for installed in installed_vocabularies():
+        for observation in installed.vocabulary.observations:
+            if observation.event_type == event_type:
+                says = " ".join((observation.__doc__ or "").partition("\n\n")[0].split())
+                return f"{event_type} ({installed.package}): {says}"
+    return f"{event_type}: data of another package, which is not installed here"
+
+
+DOCUMENTS = "content of travel documents: names, number, dates, nationality, images, chip"
+FINGERS = "fingerprints (biometric)"
+CARDS = "numbers of access cards"
 DATA_CATEGORIES = {
-    "passport_reader": "content of travel documents: names, number, dates, nationality, images, chip",
-    "fingerprint_scanner": "fingerprints (biometric)",
-    "camera": "images of faces (biometric), number plates",
-    "card_reader": "numbers of access cards",
+    "access": CARDS,
+    "document": DOCUMENTS,
+    "face": "images of faces (biometric)",
+    "finger": FINGERS,
+    "plate": "number plates",
+    "scene": "images of places with people and vehicles",
 }
-"""Category of personal data by family of device."""
+"""Category of personal data by the first part of an event type."""
+FAMILY_CATEGORIES = {
+    "passport_reader": DOCUMENTS,
+    "fingerprint_scanner": FINGERS,
+    "camera": "images of faces (biometric), number plates",
+    "card_reader": CARDS,
+}
+"""Category of personal data by family of device, for lines without event types."""
 TRAVELLER_READS = "traveller.reads"
 """Line type: a device's reads since the last such line; written every hour and at the end of a run."""

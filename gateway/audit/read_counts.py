@@ -4,8 +4,12 @@ The counts come with a worker's heartbeats; nothing is done per event.
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from gateway.audit.breach_report import DATA_CATEGORIES, TRAVELLER_READS
+from drivers.driver import Driver
+from drivers.links.settings import Settings
+from drivers.observation import DataClass
+from gateway.audit.breach_report import TRAVELLER_READS
 from gateway.audit.writer import AuditRecord
 from gateway.contract.envelope import to_rfc3339
 
@@ -18,21 +22,25 @@ class HourlyReadCounts:
         self._position = position
         self._unix_ns = unix_ns
         self._reads: dict[str, dict[str, int]] = {}
+        self._types: dict[str, list[str]] = {}
         self._since = ""
 
-    def add(self, position: str, family: str, reads: int) -> bool:
-        """Add reads; return True if they concern persons, and so must be recorded."""
-        if not reads or family not in DATA_CATEGORIES:
-            return False
+    def add(self, position: str, driver: type[Driver[Settings]], reads: int) -> None:
+        """Add reads of data about persons."""
         self._since = self._since or to_rfc3339(self._unix_ns())
-        at = self._reads.setdefault(family, {})
+        at = self._reads.setdefault(driver.family, {})
         at[position] = at.get(position, 0) + reads
-        return True
+        self._types[position] = traveller_types(driver)
 
     def pop_records(self) -> list[AuditRecord]:
         """Return the lines to write, if any, and start again at zero."""
         if not self._reads:
             return []
-        data = {"from": self._since, "reads": self._reads}
-        self._reads, self._since = {}, ""
+        data: dict[str, Any] = {"from": self._since, "reads": self._reads, "types": self._types}
+        self._reads, self._types, self._since = {}, {}, ""
         return [AuditRecord(to_rfc3339(self._unix_ns()), self._position, TRAVELLER_READS, data)]
+
+
+def traveller_types(driver: type[Driver[Settings]]) -> list[str]:
+    """Return the event types of a driver that are about a person."""
+    return sorted(one.event_type for one in driver.observation_types if one.data_class is DataClass.TRAVELLER)

@@ -38,6 +38,7 @@ COMMANDS = {
     "why": "Explain why a device does not read, with remedies. Works without a running gateway too.",
     "discover": "Find devices that are plugged in or respond: their address, users, drivers, and the table "
     "to paste.",
+    "drivers": "List installed drivers, vocabularies and simulators by package, with their grade and faults.",
     "bundle": "Pack findings, redacted configuration, states, counters, log and versions, "
     "without personal data.",
     "udev": "Print the udev rules that a post's devices need: permissions, names, exclusion "

@@ -17,7 +17,6 @@ from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
     CommandState,
-    command_name,
     request_digest,
     signed_bytes,
 )
@@ -231,7 +230,7 @@ def to_result(
     cmd_id = answer.cmd_id or ""
     match answer.state:
         case CommandState.DONE:
-            model = done or _DONE.get(command_name("device", verb)) or _DONE.get(command_name(family, verb))
+            model = done or _DONE.get(f"device.{verb}") or _DONE.get(f"{family}.{verb}")
             said = answer.result or {}
             try:
                 result = said if model is None else model.model_validate(said, extra="ignore")

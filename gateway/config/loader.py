@@ -12,7 +12,9 @@ from pathlib import Path
 from drivers.declaration import declaration_fault
 from drivers.driver import Driver
 from drivers.links.settings import Settings
-from drivers.probe import is_foreign, probe_driver
+from drivers.packages.entry_points import is_foreign, package_of
+from drivers.packages.vocabularies import describe_error
+from drivers.probe import probe_driver
 from drivers.registry import installed_drivers, load_driver
 from drivers.unavailable import UnusableDriver, unusable_driver
 from gateway.config.errors import ConfigError, ConfigIssue, Key, UnlocatedIssue
@@ -333,15 +335,15 @@ def _driver(
     try:
         driver = driver_named(name)
         reason = declaration_fault(driver)
-    except Exception as error:  # noqa: BLE001 - a package of others may fail in any way when imported
-        reason = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a package may fail in any way when imported
+        reason = describe_error(error)
     return driver if reason is None else _unusable(name, reason)
 
 
 def _unusable(name: str, reason: str) -> type[UnusableDriver]:
     """Make the replacement for an installed driver; the text names its package and file."""
     point = installed_drivers()[name]
-    package = f"package {point.dist.name} {point.dist.version}" if point.dist is not None else "no package"
+    package = f"package {package_of(point)}" if point.dist is not None else "no package"
     return unusable_driver(
         f"the driver {name} is installed but cannot be used ({reason}); {package}, {point.value}",
         "install its package again with its dependencies (pip check lists those that are missing), or take "

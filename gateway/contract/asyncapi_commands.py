@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
+from drivers.command import CommandType
 from gateway.contract.commands import (
     ANSWER_EXPIRY_S,
     EXPIRY_LIMIT_S,
     CommandAnswer,
     CommandMessage,
-    CommandType,
 )
 from gateway.contract.definitions import answer_definition, command_definition
 from gateway.contract.registry import COMMANDS

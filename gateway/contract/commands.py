@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from drivers.command import CommandArguments, CommandOutput, CommandSpec, RefusalReason
+from drivers.command import CommandArguments, CommandOutput, CommandSpec, CommandType, RefusalReason
 from drivers.observation import OpenEnum
 from gateway.contract.envelope import SCHEMA_BASE
 from gateway.contract.reason_codes import REASON_TEXTS, CommandReason
@@ -203,34 +203,14 @@ class CommandOutcome:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CommandType:
-    """One type of command that the contract describes."""
-
-    name: str
-    """Family and verb, such as `barrier.open`; the family `device` means every device."""
-    request: type[CommandArguments]
-    done: type[CommandOutput]
-
-    @property
-    def verb(self) -> str:
-        """Last part of the name, and level of the command's topic."""
-        return self.name.partition(".")[2]
-
-
-def command_name(family: str, verb: str) -> str:
-    """Return the name of a command that a driver declares."""
-    return f"{family}.{verb}"
-
-
-def args_schema_id(name: str) -> str:
+def args_schema_id(name: str, version: int = 1) -> str:
     """Return the id of the schema of a command's arguments: `urn:bgw:schema:command.barrier.open:v1:args`."""
-    return f"{SCHEMA_BASE}command.{name}:v1:args"
+    return f"{SCHEMA_BASE}command.{name}:v{version}:args"
 
 
-def result_schema_id(name: str) -> str:
+def result_schema_id(name: str, version: int = 1) -> str:
     """Return the id of the schema of a command's result."""
-    return f"{SCHEMA_BASE}command.{name}:v1:result"
+    return f"{SCHEMA_BASE}command.{name}:v{version}:result"
 
 
 class CommandDescription(_Message):
@@ -256,13 +236,12 @@ class CommandDescription(_Message):
     )
 
 
-def describe_command(family: str, command: CommandSpec) -> CommandDescription:
-    """Describe a command that a driver declares."""
-    name = command_name(family, command.verb)
+def describe_command(name: str, command: CommandSpec, version: int = 1) -> CommandDescription:
+    """Describe a command that a driver declares; `name`: the one of its schemas, such as `barrier.open`."""
     return CommandDescription(
         verb=command.verb,
-        args=args_schema_id(name),
-        result=result_schema_id(name),
+        args=args_schema_id(name, version),
+        result=result_schema_id(name, version),
         moves=command.is_movement,
         urgent=command.is_urgent,
         requires_claim=command.needs_claim,

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from drivers.command import CommandType
 from drivers.observation import Observation
-from gateway.contract.commands import CommandAnswer, CommandMessage, CommandType
+from gateway.contract.commands import CommandAnswer, CommandMessage
 from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS

@@ -95,14 +95,14 @@ class Event(BaseModel, Generic[DataT]):
     seq: int = Field(ge=1, description="Number in that stream, without gaps.", examples=[42])
 
 
-def to_schema_id(event_type: str) -> str:
+def to_schema_id(event_type: str, version: int = 1) -> str:
     """Return the `dataschema` of an event type: `urn:bgw:schema:document.read:v1`."""
-    return f"{SCHEMA_BASE}{event_type}:v1"
+    return f"{SCHEMA_BASE}{event_type}:v{version}"
 
 
-def to_cloudevents_type(event_type: str) -> str:
+def to_cloudevents_type(event_type: str, version: int = 1) -> str:
     """Return the CloudEvents `type` of an event type: `bgw.document.read.v1`."""
-    return f"bgw.{event_type}.v1"
+    return f"bgw.{event_type}.v{version}"
 
 
 def to_rfc3339(unix_ns: int) -> str:
@@ -136,19 +136,24 @@ class EnvelopeWriter:
     position: str
 
     def write_partial_event(
-        self, observation: Observation, moment: Moment, provenance: Provenance, transaction: str
+        self,
+        observation: Observation,
+        moment: Moment,
+        provenance: Provenance,
+        transaction: str,
+        version: int = 1,
     ) -> bytes:
-        """Write all fields but those of the outbox; see `complete_event`."""
+        """Write all fields but those of the outbox; see `complete_event`. `version`: of the schema."""
         # Written by hand because only here JSON is made for every event: every value but `source` and
         # `transaction` is a constant or digits, and those two are quoted by json.dumps.
         event_type = observation.event_type
         return (
             '{"specversion":"1.0"'
             f',"source":{json.dumps(f"/bgw/{self.site}/{self.gateway}/{self.position}")}'
-            f',"type":"{to_cloudevents_type(event_type)}"'
+            f',"type":"{to_cloudevents_type(event_type, version)}"'
             f',"time":"{to_rfc3339(moment.unix_ns)}"'
             ',"datacontenttype":"application/json"'
-            f',"dataschema":"{to_schema_id(event_type)}"'
+            f',"dataschema":"{to_schema_id(event_type, version)}"'
             f',"bootid":"{moment.boot_id}","monons":"{moment.boot_ns}"'
             f',"clock":"{moment.clock}","provenance":"{provenance}"'
             f',"transaction":{json.dumps(transaction)}'

@@ -48,11 +48,14 @@ class LastValueMessage(BaseModel, Generic[DataT]):
     )
 
 
-def write_partial_last_value(observation: Observation, moment: Moment, provenance: Provenance) -> bytes:
+def write_partial_last_value(
+    observation: Observation, moment: Moment, provenance: Provenance, version: int = 1
+) -> bytes:
     """Write all but the session: a JSON object without its closing brace. See `complete_last_value`."""
     event_type = observation.event_type
     return (
-        f'{{"type":"{to_cloudevents_type(event_type)}","dataschema":"{to_schema_id(event_type)}"'
+        f'{{"type":"{to_cloudevents_type(event_type, version)}"'
+        f',"dataschema":"{to_schema_id(event_type, version)}"'
         f',"time":"{to_rfc3339(moment.unix_ns)}","clock":"{moment.clock}","provenance":"{provenance}"'
         f',"data":{observation.model_dump_json()}'
     ).encode()

@@ -16,7 +16,7 @@ from drivers.barrier.commands import (
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.camera.commands import ShowPreview, ShowPreviewResult, TakePicture, TakePictureResult
 from drivers.camera.observations import FaceCaptured, FaceFeedback, PlateRead, SceneCaptured
-from drivers.command import CommandArguments, CommandOutput
+from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
 from drivers.observation import Observation
@@ -32,7 +32,7 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
-from gateway.contract.commands import CLAIM_COMMAND_TYPES, CommandType
+from gateway.contract.commands import CLAIM_COMMAND_TYPES
 from gateway.contract.events import (
     AuditCheckpoint,
     ClaimChanged,

@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
+from drivers.command import CommandType
 from drivers.observation import Observation
 from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
-    CommandType,
     DeviceClaim,
     args_schema_id,
     result_schema_id,

@@ -109,9 +109,10 @@ class Management:
     def on_counters(self, position: str, counts: dict[str, Any]) -> None:
         """Add a worker's increments to counters and hourly read counts."""
         self.admission.on_counters(position, counts)
-        reads = counts.get("good_reads", 0)
+        reads = counts.get("traveller_reads", 0)
         device = self._gateway.devices.get(Position.parse(position)) if reads else None
-        if device is not None and self._read_counts.add(position, device.driver.family, reads):
+        if device is not None:
+            self._read_counts.add(position, device.driver, reads)
             self._journal.schedule_checkpoint()
 
     def _on_sealed(self, head: ChainHead, trigger: str) -> None:

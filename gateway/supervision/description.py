@@ -18,13 +18,19 @@ def describe_device(
         events=tuple(
             EventDescription(
                 type=observation_type.event_type,
-                dataschema=to_schema_id(observation_type.event_type),
+                dataschema=to_schema_id(
+                    observation_type.event_type, driver.schema_version(observation_type.event_type)
+                ),
                 data_class=observation_type.data_class,
             )
             for observation_type in driver.observation_types
         ),
         commands=(
-            *(describe_command(driver.family, command) for command in driver.commands.values()),
+            *(
+                describe_command(name, command, driver.schema_version(name))
+                for verb, command in driver.commands.items()
+                for name in (driver.command_name(verb),)
+            ),
             *CLAIM_COMMANDS,
         ),
         session=session,

@@ -85,6 +85,7 @@ COUNTERS = frozenset(
     {
         "opens",
         "good_reads",
+        "traveller_reads",
         "bad_reads",
         "open_failures",
         "disconnects",
@@ -122,7 +123,9 @@ class WorkerOutput:
         events_per_s: float,
     ) -> None:
         """`events_per_s`: sustained rate of events; twice the rate to which a worker limits itself."""
-        self._types = {one.event_type: one for one in driver.observation_types}
+        self._types = {
+            one.event_type: (one, driver.schema_version(one.event_type)) for one in driver.observation_types
+        }
         self._writer = writer
         self._session = session
         self._time = time_source
@@ -171,9 +174,10 @@ class WorkerOutput:
         Raises WorkerViolationError.
         """
         images, self._images, self._images_bytes = tuple(self._images), [], 0
-        observation_type = self._types.get(head["type"])
-        if observation_type is None:
+        declared = self._types.get(head["type"])
+        if declared is None:
             raise WorkerViolationError("an event of a type that the driver does not declare")
+        observation_type, version = declared
         if observation_type.is_state and len(data) > MAX_LAST_VALUE_BYTES:
             raise WorkerViolationError("a last value that is too long")
         try:
@@ -186,13 +190,13 @@ class WorkerOutput:
             raise WorkerViolationError("an event with a malformed transaction")
         moment = self._moment(head["boot_ns"])
         provenance = self._provenance(head["provenance"])
-        partial = self._writer.write_partial_event(observation, moment, provenance, transaction)
+        partial = self._writer.write_partial_event(observation, moment, provenance, transaction, version)
         event = DeviceEvent(
             observation_type.event_type, observation_type.data_class, partial, images, moment.boot_ns
         )
         if not observation_type.is_state:
             return event, None
-        last_value = write_partial_last_value(observation, moment, provenance)
+        last_value = write_partial_last_value(observation, moment, provenance, version)
         return event, complete_last_value(last_value, self._session)
 
     def read_state(self, head: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, 
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
 from drivers.links.settings import Settings
-from drivers.observation import Observation
+from drivers.observation import DataClass, Observation
 from drivers.record import DeviceRecord
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
@@ -65,6 +65,8 @@ class WorkerCounters:
 
     opens: int = 0
     good_reads: int = 0
+    traveller_reads: int = 0
+    """Good reads of data about a person."""
     bad_reads: int = 0
     open_failures: int = 0
     """Failed attempts to open the device."""
@@ -359,6 +361,7 @@ class DeviceWorker:
             self._count_bad_frame(BadFrame(type(observation).event_type, observation.wire))
         else:
             self.counters.good_reads += 1
+            self.counters.traveller_reads += observation.data_class is DataClass.TRAVELLER
             self.counters.last_good_read_ns = unix_ns
         if (effort := observation.chip_effort()) is not None:
             self.counters.chip_reads += 1

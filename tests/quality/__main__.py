@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from quality.scale import Assessment
 
 ROOT = Path(__file__).parents[2]
 README = Path("drivers/README.md")
+GRADES = Path("drivers/grades.json")
+"""Grades for `borderpost drivers`: an installed gateway has no tests that they could be computed from."""
 
 
 def read_repository(root: Path = ROOT) -> Repository:
@@ -34,6 +37,7 @@ def generated_files(repository: Repository) -> dict[Path, str]:
     return {
         README: with_tables(page, assessments),
         LIST: compatibility_list(repository.rows, drivers),
+        GRADES: json.dumps({one.source.name: f"{one.grade}" for one in assessments}, indent=2) + "\n",
     }
 
 

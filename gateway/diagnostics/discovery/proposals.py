@@ -12,7 +12,8 @@ from drivers.driver import Driver, Family
 from drivers.links.keyboard import KeyboardSettings
 from drivers.links.serial import SerialSettings
 from drivers.links.settings import Settings
-from drivers.probe import is_foreign, probe_driver
+from drivers.packages.entry_points import is_foreign
+from drivers.probe import probe_driver
 from drivers.registry import installed_drivers, load_driver
 from gateway.diagnostics.discovery.found import Kind
 
@@ -53,7 +54,7 @@ def usable_drivers() -> dict[str, type[Driver[Settings]]]:
             continue
         try:
             found[name] = load_driver(name)
-        except Exception:  # noqa: BLE001, S112 - a package of others may fail in any way when imported
+        except (Exception, SystemExit):  # noqa: BLE001, S112 - a package of others may fail in any way when imported
             continue
     return found
 
@@ -100,7 +101,8 @@ class Positions:
 
     def take(self, family: Family) -> str:
         """Return the first free position of a device of this family, and keep it."""
-        word = LANE_WORDS.get(family, "device")
+        own = "device" if family is Family.UNKNOWN else family.replace("_", "-").strip("-")
+        word = LANE_WORDS.get(family, own)
         lane = 1
         while (position := f"lane-{lane}/{word}") in self._taken:
             lane += 1

@@ -28,6 +28,18 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
+WORDS = '''
+from typing import ClassVar
+from drivers.observation import DataClass, Observation
+from drivers.vocabulary import Vocabulary
+
+class LineSeen(Observation):
+    """A line was seen."""
+    event_type: ClassVar[str] = "malformed.seen"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+
+VOCABULARY = Vocabulary("malformed", 1, (LineSeen,))
+'''
 HEAD = """
 import asyncio, atexit, os, signal, sys, threading, time
 from pathlib import Path
@@ -35,16 +47,16 @@ from typing import ClassVar
 from drivers.driver import Driver, Family, Identity
 from drivers.links.settings import Settings
 from drivers.observation import DataClass, Observation
+from malformed_words import VOCABULARY, LineSeen
 
 class Own(Settings):
     port: str = ""
 
-class Seen(Observation):
-    event_type: ClassVar[str] = "test.seen"
-    data_class: ClassVar[DataClass] = DataClass.RECORD
+Seen = LineSeen
 
 class Fine(Driver[Own]):
-    family = Family.UNKNOWN
+    family = Family("test_device")
+    vocabulary = VOCABULARY
     settings_model = Own
     observation_types = (Seen,)
     async def open(self):
@@ -59,7 +71,7 @@ AT_LOAD = {
     "no_name": "pass",
     "no_family": "class Device(Fine):\n    family = None",
     "other_family": "class Device(Fine):\n    family = 'camera'",
-    "abstract": "class Device(Driver[Own]):\n    family = Family.UNKNOWN\n    settings_model = Own",
+    "abstract": "class Device(Driver[Own]):\n    family = Family.CAMERA\n    settings_model = Own",
     "no_settings": "class Device(Fine):\n    settings_model = dict",
     "types_no_tuple": "class Device(Fine):\n    observation_types = [Seen]",
     "types_of_others": "class Device(Fine):\n    observation_types = (int,)",
@@ -107,7 +119,8 @@ def install(folder: Path) -> Path:
     (site / "malformed_drivers-2.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: malformed-drivers\nVersion: 2\n"
     )
-    points = ["[borderpost.drivers]"]
+    (site / "malformed_words.py").write_text(WORDS)
+    points = ["[borderpost.vocabularies]", "malformed = malformed_words:VOCABULARY", "[borderpost.drivers]"]
     for name, text in AT_LOAD.items():
         (site / f"malformed_{name}.py").write_text(f"{HEAD}\n{text}\n")
         points.append(f"{name.replace('_', '-')} = malformed_{name}:Device")

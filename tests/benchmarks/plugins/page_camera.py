@@ -8,28 +8,21 @@ import os
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from pydantic import Field
+from page_words import VOCABULARY, PageSeen
 
 from drivers.driver import Driver, Family, Identity
 from drivers.links.serial import SerialSettings
-from drivers.observation import Attachment, DataClass, Observation
+from drivers.observation import Attachment, Observation
 
 LIGHTS = ("page_ir", "page_uv", "page_white")
 LIGHT_BYTES = 2_000_000
 
 
-class PageSeen(Observation):
-    """A page was captured."""
-
-    event_type: ClassVar[str] = "bench.page"
-    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    text: str = Field(description="Line that requested it.", examples=["page 1"])
-
-
 class PageCamera(Driver[SerialSettings]):
     """A reader with three images per page."""
 
-    family = Family.UNKNOWN
+    family = Family("test_device")
+    vocabulary = VOCABULARY
     settings_model = SerialSettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = (PageSeen,)
 

@@ -4,32 +4,19 @@ import time
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from pydantic import Field
+from push_words import VOCABULARY, CallTime, LineReceived
 
-from drivers.command import CommandArguments, CommandOutput, Invocation, command
+from drivers.command import CommandArguments, Invocation, command
 from drivers.driver import Driver, Family, Identity
 from drivers.links.serial import SerialSettings
-from drivers.observation import DataClass, Observation
-
-
-class CallTime(CommandOutput):
-    """Time of a command's execution."""
-
-    called_ns: int = Field(description="Time by CLOCK_MONOTONIC, in nanoseconds.", examples=[1])
-
-
-class LineReceived(Observation):
-    """A line was received."""
-
-    event_type: ClassVar[str] = "bench.line"
-    data_class: ClassVar[DataClass] = DataClass.RECORD
-    text: str = Field(description="The line.", examples=["#1"])
+from drivers.observation import Observation
 
 
 class PushDriver(Driver[SerialSettings]):
     """A device with one moving command, which completes at once."""
 
-    family = Family.UNKNOWN
+    family = Family("test_device")
+    vocabulary = VOCABULARY
     settings_model = SerialSettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = (LineReceived,)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import drivers.packages.entry_points
 import drivers.registry
 import gateway.config.loader
 from gateway.config import Post, load
@@ -114,7 +115,7 @@ def post(tmp_path: Path) -> Callable[..., Post]:
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the installed drivers by those of pyproject.toml, installed or not."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    group = drivers.registry.ENTRY_POINTS
+    group = drivers.packages.entry_points.DRIVERS
     points = {
         name: importlib.metadata.EntryPoint(name, place, group)
         for name, place in project["entry-points"][group].items()

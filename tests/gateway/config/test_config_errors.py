@@ -301,7 +301,7 @@ TABLE = (
         "driver without settings",
         GATEWAY + BROKER + DEVICE.replace('"kivu"', '"kivu-unfinished" #!'),
         'device."lane-1/reader".driver',
-        "its settings_model is no Settings",
+        "its settings_model is no subclass of drivers.links.settings.Settings",
         "install its package again",
     ),
     Broken(

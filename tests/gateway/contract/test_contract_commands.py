@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from drivers.command import RESERVED_VERBS, RefusalReason
+from drivers.command import RESERVED_VERBS, CommandType, RefusalReason
 from drivers.registry import installed_drivers
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.asyncapi_commands import answer_example, command_example
@@ -16,9 +16,7 @@ from gateway.contract.commands import (
     CommandMessage,
     CommandOutcome,
     CommandState,
-    CommandType,
     args_schema_id,
-    command_name,
     describe_command,
     result_schema_id,
 )
@@ -69,14 +67,14 @@ def test_driver_commands_are_registered(name: str) -> None:
         pytest.skip("a driver of another package")
     driver = point.load()
     for verb, command in driver.commands.items():
-        kind = KINDS[command_name(driver.family, verb)]
+        kind = KINDS[driver.command_name(verb)]
         assert (command.arguments_type, command.result_type) == (kind.request, kind.done)
 
 
 def test_description_names_command_schemas() -> None:
     from support.plugins.scripted_drivers import ScriptedDriver
 
-    offered = describe_command("barrier", ScriptedDriver.commands["open-up"])
+    offered = describe_command("barrier.open-up", ScriptedDriver.commands["open-up"])
     assert (offered.verb, offered.moves, offered.urgent) == ("open-up", True, False)
     assert (offered.args, offered.result) == (
         "urn:bgw:schema:command.barrier.open-up:v1:args",

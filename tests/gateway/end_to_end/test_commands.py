@@ -24,7 +24,7 @@ from support.gateway.station_roles import (
     worker_of,
 )
 from support.patience import PATIENCE_S
-from support.plugins.scripted_drivers import Called, Open, Opened
+from support.plugins.plugin_words import Called, Open, Opened
 from torture.post import TcpProxy
 
 from gateway.client import (

@@ -11,39 +11,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from plugin_words import VOCABULARY, Level, Numbered, NumberedTraveller
 
 from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
 from drivers.links.link import Action, Cause, CredentialsRefusedError
 from drivers.links.serial import SerialSettings
 from drivers.links.settings import LinkRights
-from drivers.observation import Attachment, DataClass, Observation
+from drivers.observation import Attachment, Observation
 
 SECRET = "WANJIKU"
-
-
-class Numbered(Observation):
-    """A numbered record."""
-
-    event_type: ClassVar[str] = "test.numbered"
-    data_class: ClassVar[DataClass] = DataClass.RECORD
-    number: int = Field(description="The number from the line.", examples=[1])
-
-
-class NumberedTraveller(Numbered):
-    """A numbered record with traveller data."""
-
-    event_type: ClassVar[str] = "test.traveller"
-    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-
-
-class Level(Observation):
-    """A level, kept as last value."""
-
-    event_type: ClassVar[str] = "test.level"
-    data_class: ClassVar[DataClass] = DataClass.RECORD
-    is_state: ClassVar[bool] = True
-    number: int = Field(description="The number from the line.", examples=[1])
 
 
 class FaultySettings(SerialSettings):
@@ -62,7 +38,8 @@ class FaultySettings(SerialSettings):
 class FaultyDriver(Driver[FaultySettings]):
     """Executes each line from its port."""
 
-    family = Family.UNKNOWN
+    family = Family("test_device")
+    vocabulary = VOCABULARY
     settings_model = FaultySettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller, Level)
 

@@ -9,29 +9,21 @@ import json
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from pydantic import Field
+from plugin_words import VOCABULARY, PortOpened
 
 from drivers.driver import Driver, Family, Identity
 from drivers.links.serial import SerialSettings
-from drivers.observation import DataClass, Observation
+from drivers.observation import Observation
 from gateway.ipc.frames import FrameConnection, FrameType
-
-
-class Opened(Observation):
-    """The only type that this driver declares."""
-
-    event_type: ClassVar[str] = "test.opened"
-    data_class: ClassVar[DataClass] = DataClass.RECORD
-    is_state: ClassVar[bool] = True
-    number: int = Field(description="Any number.", examples=[1])
 
 
 class ForgingDriver(Driver[SerialSettings]):
     """Sends what its port says: one JSON object a line, {kind, head, body, times}."""
 
     family = Family.BARRIER
+    vocabulary = VOCABULARY
     settings_model = SerialSettings
-    observation_types: ClassVar[tuple[type[Observation], ...]] = (Opened,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (PortOpened,)
 
     async def open(self) -> Identity:
         """Open the port."""
@@ -52,4 +44,4 @@ class ForgingDriver(Driver[SerialSettings]):
                     await connection.wait_writable()
                 await asyncio.sleep(0)
                 if order.get("number") is not None:
-                    yield Opened(number=order["number"])
+                    yield PortOpened(number=order["number"])

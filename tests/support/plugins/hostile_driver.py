@@ -44,7 +44,7 @@ class HostileSettings(SerialSettings):
 class HostileDriver(Driver[HostileSettings]):
     """One attempt at each opening; its outcome is the text of a fault."""
 
-    family = Family.UNKNOWN
+    family = Family("test_device")
     settings_model = HostileSettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = ()
 

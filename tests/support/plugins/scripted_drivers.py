@@ -9,8 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from pydantic import Field
-
 from drivers.command import (
     CommandArguments,
     CommandFailure,
@@ -23,45 +21,21 @@ from drivers.command import (
 from drivers.driver import Driver, Family, Identity, StateCode, Status
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
-from drivers.observation import DataClass, DataModel, Observation
+from drivers.observation import Observation
+
+if __package__:  # imported by tests, without its folder on the path
+    from support.plugins.plugin_words import VOCABULARY, Called, CommandNoted, Open, Opened
+else:
+    from plugin_words import VOCABULARY, Called, CommandNoted, Open, Opened
 
 SECRET = "WANJIKU"
-
-
-class CommandNoted(Observation):
-    """A claim change or a stop was received."""
-
-    event_type: ClassVar[str] = "test.told"
-    data_class: ClassVar[DataClass] = DataClass.RECORD
-    verb: str = Field(description="Text of the note.", examples=["open"])
-
-
-class Gently(DataModel):
-    speed: int = Field(1, ge=1, le=9, description="Speed, in steps.", examples=[1])
-
-
-class Open(CommandArguments):
-    """Command to open."""
-
-    unredacted_fields = frozenset({"width_cm"})
-
-    width_cm: int = Field(10, ge=1, le=100, description="Width, in centimetres.", examples=[10])
-    plate: str = Field("", max_length=20, description="For whom.", examples=["KAA 001A"])
-    gently: Gently | None = Field(None, description="How.", examples=[None])
-
-
-class Opened(CommandOutput):
-    width_cm: int = Field(description="Present width, in centimetres.", examples=[10])
-
-
-class Called(CommandOutput):
-    called_ns: int = Field(description="Time by the boot clock, in nanoseconds.", examples=[1])
 
 
 class ScriptedDriver(Driver[SerialSettings]):
     """One line written is one command started; one line read is its end."""
 
-    family = Family.UNKNOWN
+    family = Family("test_device")
+    vocabulary = VOCABULARY
     settings_model = SerialSettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = (CommandNoted,)
 

@@ -27,14 +27,14 @@ def fork_probes(cpu_limit_s: int = probe.CPU_LIMIT_S) -> None:
     probe.CPU_LIMIT_S = cpu_limit_s
 
 
-def run_forked(name: str, settings: str, answer: int) -> int:
+def run_forked(check: str, name: str, text: str, answer: int) -> int:
     """Do what `drivers.probe._run` does, in a forked process."""
     with warnings.catch_warnings():
         # The child uses nothing of the other threads: the pool that starts trials, and those of libraries.
         warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
-        _become_probe(name, settings, answer)
+        _become_probe(check, name, text, answer)
     ended = os.pidfd_open(pid)
     try:
         if not select.select([ended], [], [], probe.TIMEOUT_S)[0]:
@@ -48,7 +48,7 @@ def run_forked(name: str, settings: str, answer: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def _become_probe(name: str, settings: str, answer: int) -> Never:
+def _become_probe(check: str, name: str, text: str, answer: int) -> Never:
     code: object = 1
     try:
         os.setsid()
@@ -57,8 +57,8 @@ def _become_probe(name: str, settings: str, answer: int) -> Never:
             os.dup2(nothing, place)
         os.closerange(3, answer)
         os.closerange(answer + 1, DESCRIPTORS)
-        sys.stdin = io.StringIO(settings)
-        probe.main([str(answer), name, str(probe.CPU_LIMIT_S)])
+        sys.stdin = io.StringIO(text)
+        probe.main([str(answer), check, name, str(probe.CPU_LIMIT_S)])
     except SystemExit as end:
         code = end.code
     finally:

@@ -1,0 +1,1 @@
+"""Installed packages that bring drivers, vocabularies and simulators, and checks of them."""
