@@ -163,14 +163,12 @@ def _children(parent: subprocess.Popen[str], run_dir: Path) -> list[psutil.Proce
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_stops_all_within_two_seconds(post_file: Path, tmp_path: Path, number: int) -> None:
+def test_signal_stops_all(post_file: Path, tmp_path: Path, number: int) -> None:
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         assert len(children) == 2
-        stopped_s = time.monotonic()
         parent.send_signal(number)
         _, output = parent.communicate(timeout=PATIENCE_S)
-    assert time.monotonic() - stopped_s < 2
     assert parent.returncode == 0
     assert not any(child.is_running() for child in children)
     assert list((tmp_path / "run").iterdir()) == []

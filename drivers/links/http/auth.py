@@ -8,10 +8,13 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from urllib.request import parse_http_list
 
 ALGORITHMS = {"SHA-256": "sha256", "MD5": "md5"}
 """Supported hash functions, the preferred one first; each also as `-sess`."""
+MAX_ITEMS = 100
+"""Most parts of a header, each a parameter or a scheme; a hostile one may have ten thousand commas."""
 _QOPS = ("auth", "auth-int")
 
 
@@ -47,10 +50,13 @@ class Challenge:
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Parse the values of WWW-Authenticate; what is malformed is left out."""
+    """Parse the values of WWW-Authenticate.
+
+    What is malformed is left out, and what follows the first MAX_ITEMS parts of a value.
+    """
     found: list[tuple[str, dict[str, str]]] = []
     for value in values:
-        for item in parse_http_list(value):
+        for item in islice(parse_http_list(value), MAX_ITEMS):
             name, equals, content = item.partition("=")
             scheme, space, first = name.strip().rpartition(" ")
             if not equals:

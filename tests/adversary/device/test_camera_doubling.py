@@ -1,12 +1,12 @@
 """Parsers of RTSP and ONVIF: twice the bytes of a hostile camera cost at most 2.3 times the time."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import cast
 
 import pytest
+from adversary.device.doubling import check_doubling
 
 from drivers.camera.onvif.clock import parse_timestamp
 from drivers.camera.onvif.device import OnvifDevice
@@ -19,7 +19,6 @@ from drivers.links.rtsp.messages import RtspParser, RtspSyntaxError
 from drivers.links.rtsp.packets import H264Depacketiser, H265Depacketiser
 from drivers.links.rtsp.sdp import NoVideoError, parse_session
 
-MEASURABLE_S, MAX_RATIO, MAX_BYTES, ROUNDS = 0.004, 2.3, 1 << 18, 4
 Parse = Callable[[bytes], None]
 
 
@@ -143,37 +142,19 @@ WAYS: dict[str, tuple[Parse, dict[str, bytes]]] = {
 }  # fmt: skip
 
 
-def cpu_s(parse: Parse, stream: bytes, times: int = 3) -> float:
-    best = float("inf")
-    for _ in range(times):
-        began = time.process_time()
-        parse(stream)
-        best = min(best, time.process_time() - began)
-    return best
-
-
-def check_doubling(way: str, max_bytes: int) -> None:
-    """Compare the times of n and 2n bytes; n is at most `max_bytes`."""
+def check_way(way: str, max_bytes: int) -> None:
+    """Compare the times of n and 2n bytes of each hostile stream; n is at most `max_bytes`."""
     parse, units = WAYS[way]
-    for shape, unit in units.items():
-        size = 256
-        while (once := cpu_s(parse, unit * (size // len(unit)), 1)) < MEASURABLE_S and size < max_bytes:
-            size *= 2
-        if once < MEASURABLE_S:
-            continue  # nothing is quadratic here
-        ratios = []
-        while not ratios or ratios[-1] > MAX_RATIO:
-            assert len(ratios) < ROUNDS, f"{shape}: {size} bytes take {once:.3f} s, twice as many {ratios}"
-            twice = cpu_s(parse, unit * (2 * size // len(unit)))
-            ratios.append(twice / cpu_s(parse, unit * (size // len(unit))))
+    for unit in units.values():
+        check_doubling(parse, lambda size, unit=unit: unit * (size // len(unit)), max_bytes)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_short_stream_costs_double(way: str) -> None:
-    check_doubling(way, 1 << 13)
+    check_way(way, 1 << 13)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS)
 def test_doubling_costs_double(way: str) -> None:
-    check_doubling(way, 1 << 18)
+    check_way(way, 1 << 18)

@@ -1,8 +1,6 @@
 """Parsers of bytes from outside: twice the bytes cost at most 2.3 times the processor time.
 
 A parser is fed hostile streams of n and 2n bytes: whole, in the chunks in which links read, and byte by byte.
-n is the smallest power of two that takes MEASURABLE_S, so that a quadratic parser fails quickly. Processor
-time is measured, and the shortest of all rounds counts for n and for 2n.
 
 Parsers of whole inputs are the targets of the fuzzer: their seeds and words are repeated.
 """
@@ -13,14 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
-from adversary.device.parser_table import PARSERS, Feed, Stream, all_streams, repeat
+from adversary.device.doubling import MEASURABLE_S, MIN_BYTES, check_doubling
+from adversary.device.parser_table import PARSERS, Feed, all_streams, repeat
 from fuzz.target import Target, families, held, targets_of
 
-MEASURABLE_S = 0.004
-MAX_RATIO = 2.3
-ROUNDS = 16
-"""Most rounds: on a busy machine others empty the caches in the middle of nearly every round."""
-MIN_BYTES, MAX_BYTES = 256, 1 << 17
 WINDOWS = 6
 """Longest frames in n, at least: the first one costs less, so two cost more than double."""
 CHUNKS = {"whole": 1 << 30, "chunks": 4096, "bytes": 1}
@@ -35,36 +29,6 @@ def fed(make: Callable[[], Feed], chunk_bytes: int) -> Callable[[bytes], None]:
             feed(stream[at : at + chunk_bytes])
 
     return parse
-
-
-def cpu_s(parse: Callable[[bytes], None], stream: bytes, times: int = 3) -> float:
-    best = float("inf")
-    for _ in range(times):
-        began = time.process_time()
-        parse(stream)
-        best = min(best, time.process_time() - began)
-    return best
-
-
-def check_doubling(
-    parse: Callable[[bytes], None], stream: Stream, max_bytes: int = MAX_BYTES, min_bytes: int = MIN_BYTES
-) -> None:
-    """Compare the times of n and 2n bytes; n is from `min_bytes` to `max_bytes`."""
-    size = min_bytes
-    # The first call may load what later ones share, or be slow on a busy machine.
-    while (once := cpu_s(parse, stream(size), 2)) < MEASURABLE_S and size < max_bytes:
-        size *= 2
-    if once < MEASURABLE_S:
-        return  # nothing is quadratic here
-    short_s = long_s = float("inf")
-    for _ in range(ROUNDS):
-        long_s = min(long_s, cpu_s(parse, stream(2 * size)))
-        short_s = min(short_s, cpu_s(parse, stream(size)))
-        if long_s <= MAX_RATIO * short_s:
-            return
-    raise AssertionError(
-        f"{size} bytes take {short_s:.4f} s; twice as many take {long_s / short_s:.2f} times as long"
-    )
 
 
 def test_slow_first_call_is_no_finding() -> None:

@@ -41,12 +41,12 @@ async def worker(workers: WorkerFixture) -> int:
 
 
 async def test_starved_worker_is_kept(worker_fixture: WorkerFixture) -> None:
-    """0.3 s of work takes 1.8 s beside five busy loops, and was ended after 1 s."""
+    """0.2 s of work takes 1.2 s beside five busy loops, and was ended after 1 s."""
     pid = await worker(worker_fixture)
     processor = min(os.sched_getaffinity(0))
     os.sched_setaffinity(pid, {processor})
     with busy_processor(processor):
-        await worker_fixture.wires[POSITION].send(b"compute 0.3\n")
+        await worker_fixture.wires[POSITION].send(b"compute 0.2\n")
         await worker_fixture.notebook.until(lambda: worker_fixture.notebook.numbers(POSITION) == [0], 60)
     assert worker_fixture.devices[POSITION].restarts == 0
 

@@ -389,13 +389,19 @@ async def test_simulated_post_is_found(
         assert ran.exit_code == os.EX_OK, ran.output
         listed = json.loads(ran.stdout)
     assert listed["failures"] == []
-    devices = [FoundDevice(**device) for device in listed["devices"]]
+    address = onvif.server.url + "/onvif/device_service"
+    devices = [
+        FoundDevice(**device)
+        for device in listed["devices"]
+        if device["kind"] != "network_camera"
+        or device["address"] == address  # those of other tests answer too
+    ]
     text = "\n".join(line.plain for line in command._lines(SearchResult(devices, [])))
-    found = {device["kind"]: FoundDevice(**device) for device in listed["devices"]}
+    found = {device.kind: device for device in devices}
     assert found["configured"].position == "lane-1/reader"
     assert found["modbus"].address == f"tcp://{board.address}"
-    assert found["network_camera"].address == onvif.server.url + "/onvif/device_service"
-    assert len(listed["devices"]) == 3
+    assert "network_camera" in found
+    assert len(devices) == 3
     for device in (found["network_camera"], found["modbus"]):
         tomllib.loads(device.paste)
         assert device.paste in text

@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 from drivers.passport.mrz_serial import MrzSerial
+from drivers.passport.ocr_scanner import OcrScanner
 from gateway.testing.open_driver import OpenDriver, open_driver
 from simulators.links.serial_line import SerialLine
 from simulators.passport import accessis, elyctis, rte, text
@@ -33,6 +36,22 @@ class SerialReaderFixture:
         self.driver = opened.driver
         self.said = opened.said
         self.next = opened.next
+
+    async def wait_idle(self) -> None:
+        """Wait until the driver has read everything, and a silence has ended what looked like a frame."""
+        await wait_idle(self.wire, self.driver)
+
+
+async def wait_idle(wire: SerialLine, driver: MrzSerial | OcrScanner) -> None:
+    """Wait until a driver has read everything, and a silence has ended what looked like a frame.
+
+    A wait by the clock proves nothing: test and driver share an event loop, and after a stall of the machine
+    the time of both is over at once.
+    """
+    seen = 0
+    while seen < 2:  # a chunk that is read and not yet taken is in neither place
+        assert await wire.wait_drained(within_s=PATIENCE_S)
+        seen = 0 if driver.framing.has_pending else seen + 1
 
 
 @contextlib.asynccontextmanager

@@ -386,7 +386,7 @@ async def test_silence_between_lines_times_out() -> None:
 
     async with (
         link_to_service(answer) as (link, _),
-        contextlib.aclosing(link.stream_lines("GET", "/", silence_s=0.05)) as lines,
+        contextlib.aclosing(link.stream_lines("GET", "/", silence_s=0.5)) as lines,
     ):
         await anext(lines)
         with pytest.raises(LinkError) as error:

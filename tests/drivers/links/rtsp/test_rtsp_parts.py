@@ -91,6 +91,10 @@ def test_names_with_quotes_are_escaped() -> None:
     assert r'username="a\"b\\", realm="say \"x\"", nonce="n"' in (user.header("PLAY", "u") or "")
 
 
+def test_endless_header_makes_few_challenges() -> None:
+    assert len(parse_challenges(["," * 10_000 + f"Digest {REST}"])) == 100
+
+
 STREAM = (
     b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS\r\n\r\n"
     b"$\0\0\5hello"

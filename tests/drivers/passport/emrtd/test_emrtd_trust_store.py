@@ -101,6 +101,16 @@ def test_altered_master_list_is_refused() -> None:
     assert trust.faults == ("entry 1: the signature of the master list is wrong",)
 
 
+def test_master_list_with_unknown_curve_is_refused() -> None:
+    """Without a key that can be used, nothing shows that the list is unaltered."""
+    p256, unknown = (bytes.fromhex(f"06082a8648ce3d0301{last}") for last in ("07", "7f"))
+    whole = master_list((OTHER.der,), SIGNER, CSCA)
+    assert p256 in whole
+    trust = TrustStore.from_bytes(whole.replace(p256, unknown))
+    assert trust.authorities == ()
+    assert trust.faults == ("entry 1: the signature of the master list is wrong",)
+
+
 def test_other_signed_data_is_no_master_list() -> None:
     trust = TrustStore.from_bytes(signed_data("2.23.136.1.1.1", b"\x30\x00", SIGNER, issuer_name=CSCA.name))
     assert trust.faults == ("entry 1: the signed data is no master list",)

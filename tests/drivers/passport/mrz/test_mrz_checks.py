@@ -24,6 +24,12 @@ def with_expiry(raw: str) -> str:
     return lower + str(check_digit(lower[:10] + lower[13:20] + lower[21:43]))
 
 
+def kenyan_card(raw: str) -> tuple[str, str, str]:
+    """Return an identity card of Kenya with that date, YYMMDD, in the place of the expiry."""
+    middle = f"9001026M{raw}{check_digit(raw)}KEN23456789<<<0"[:30]
+    return "IDKEN1234567897<<<<<<<<<<<<<<<", middle, "KAMAU<<JANE<WANJIKU<<<<<<<<<<<"
+
+
 def test_right_digits_succeed() -> None:
     made = check("mrz.check_digits", UPPER, LOWER)
 
@@ -112,9 +118,27 @@ def test_undeterminable_expiry(lines: tuple[str, ...], outcome: Outcome, reason:
     [("110101", Outcome.UNDETERMINED, "expiry_unverified"), ("220101", Outcome.SUCCESSFUL, None)],
 )
 def test_kenyan_past_date_may_be_issue(raw: str, outcome: Outcome, reason: str | None) -> None:
-    middle = f"9001026M{raw}{check_digit(raw)}KEN23456789<<<0"[:30]
-    made = check(
-        "combined.not_expired", "IDKEN1234567897<<<<<<<<<<<<<<<", middle, "KAMAU<<JANE<WANJIKU<<<<<<<<<<<"
-    )
+    made = check("combined.not_expired", *kenyan_card(raw))
 
     assert (made.outcome, made.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("lines", "today", "text"),
+    [
+        (("no zone",), TODAY, "There is no machine readable zone."),
+        (FRA_ID, TODAY, "This document states no date of expiry."),
+        ((UPPER, with_expiry("300431")), TODAY, "The date of expiry is incomplete or unreadable."),
+        ((UPPER, LOWER[:20]), TODAY, "The date of expiry could not be read."),
+        (
+            (UPPER, LOWER.replace("1204159", "2204159")),
+            TODAY,
+            "The date of expiry does not fit its check digit.",
+        ),
+        (kenyan_card("110101"), TODAY, "On this document, the date may be the date of issue."),
+        ((UPPER, LOWER), date(2012, 4, 16), "The document has expired."),
+        ((UPPER, LOWER), TODAY, None),
+    ],
+)
+def test_officer_reads_why(lines: tuple[str, ...], today: date, text: str | None) -> None:
+    assert check("combined.not_expired", *lines, today=today).text == text

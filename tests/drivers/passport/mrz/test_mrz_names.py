@@ -165,6 +165,7 @@ def test_unusual_name_division_is_noted(line: str, primary: str, secondary: str,
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "initials", 6, "A" * 20 + "<" + "B" * 14 + "<<CY"),
         # Components so short that nothing is omitted are not that short in print.
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "fixed", 3, "A" * 20 + "<" + "B" * 15 + "<<C"),
+        ("MUELLERSON", "ANNA<MARIA<ELISABETHA", 30, "fixed", 6, "MUELLERSON<<ANNA<MARIA<ELISABE"),
     ],
 )
 def test_name_fields_cut_as_in_examples(

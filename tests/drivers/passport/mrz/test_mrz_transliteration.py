@@ -28,6 +28,7 @@ from drivers.passport.mrz.transliteration import ARABIC, CYRILLIC, LATIN, LATIN_
         ("Ștefan Țepeș", "STEFAN<TEPES"),
         ("Mu\N{COMBINING DIAERESIS}ller", "MUELLER"),
         ("ﬁona", "FIONA"),
+        ("Ǟlma", "ALMA"),  # in no table of the standard
     ],
 )
 def test_latin_letters(name: str, printed: str) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from drivers.observation import Check, Outcome
-from drivers.passport.mrz import check_digit, find_zone_fault, mrz_checks, parse
+from drivers.passport.mrz import DigitResult, check_digit, find_zone_fault, mrz_checks, parse
 from drivers.passport.mrz.checks import READ_AGAIN
 
 TODAY = date(2026, 6, 1)
@@ -68,6 +68,15 @@ def test_misread_field_is_named(printed: str, misread: str, named: str) -> None:
 
     assert made.outcome is Outcome.UNDETERMINED
     assert made.text == f"Cannot be as read: {named}. {READ_AGAIN}"
+
+
+def test_misread_field_leaves_other_digits() -> None:
+    mrz = parse((UPPER, LOWER.replace("L898902C3", "L898902?3")), TODAY)
+
+    assert mrz is not None
+    results = {digit.field: digit.result for digit in mrz.digits}
+    unreadable = {field for field, result in results.items() if result is DigitResult.UNREADABLE}
+    assert unreadable == {"document_number", "composite"}
 
 
 def test_letter_with_same_check_digit() -> None:
