@@ -53,6 +53,7 @@ COMMANDS = {
     "replay": "Replay a recording into its driver and show the resulting events.",
     "anonymize": "Replace all personal data in a recording by pseudonyms, with matching check "
     "digits and check bytes.",
+    "accept-driver": "Try the drivers of a package by the criteria of ours, without a device.",
     "pcapng": "Convert a recording into a capture for Wireshark: serial lines, USB, smart cards, I/O boards.",
 }
 """Name and summary of each command, as in its own help: listing them loads none of them."""
@@ -78,11 +79,12 @@ class _Commands(TyperGroup):
         """Return the command of that name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"gateway.cli.{cmd_name}")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"gateway.cli.{name}")
         described = getattr(module, "app", None)
         if described is None:
             described = typer.Typer(rich_markup_mode="rich", add_completion=False)
-            described.command(cmd_name, cls=DeviceCommand)(getattr(module, cmd_name))
+            described.command(cmd_name, cls=DeviceCommand)(getattr(module, name))
         command = cast("TyperCommand | TyperGroup", typer.main.get_command(described))
         command.name = cmd_name
         return command
