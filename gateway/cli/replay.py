@@ -27,7 +27,7 @@ from gateway.cli._render.event import fields_line
 from gateway.cli._render.event_summary import summarise_event
 from gateway.config import Post
 from gateway.contract.topics import Position
-from gateway.testing.replay_player import ReplayError, ReplayPlayer, address_setting, observe
+from gateway.testing.playback.replay_player import ReplayError, ReplayPlayer, address_setting, observe
 
 
 def replay(

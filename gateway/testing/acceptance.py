@@ -16,11 +16,11 @@ from drivers.driver import Driver
 from drivers.links.recording.recording import Recording, RecordingError
 from drivers.links.settings import Settings
 from drivers.registry import load_driver
-from gateway.testing.damage import RecordedReading
-from gateway.testing.expectations import Event, read_recording
 from gateway.testing.packages import DriverPackage
-from gateway.testing.recorded_device import Answer, Patience, Session, run_session
-from gateway.testing.replay_player import ReplayError, address_setting
+from gateway.testing.playback.damage import RecordedReading
+from gateway.testing.playback.expectations import Event, read_recording
+from gateway.testing.playback.recorded_device import Answer, Patience, Session, run_session
+from gateway.testing.playback.replay_player import ReplayError, address_setting
 
 OPENS = 1000
 """How often a driver is opened and closed."""

@@ -9,17 +9,17 @@ from functools import partial
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
 from gateway.testing.acceptance import DriverTrial, PlayedRecording, Result, held, not_held, not_tried
-from gateway.testing.damage import RecordedReading, places
-from gateway.testing.expectations import (
+from gateway.testing.leaks import Leftovers, tasks_left
+from gateway.testing.playback.damage import RecordedReading, places
+from gateway.testing.playback.expectations import (
     contains_in_order,
     expected_file,
     first_difference,
     read_expected,
 )
-from gateway.testing.leaks import Leftovers, tasks_left
-from gateway.testing.open_driver import open_driver
-from gateway.testing.recorded_device import Session, fault_of, recorded_device
-from gateway.testing.replay_player import address_setting
+from gateway.testing.playback.open_driver import open_driver
+from gateway.testing.playback.recorded_device import Session, fault_of, recorded_device
+from gateway.testing.playback.replay_player import address_setting
 
 NOISES = 40
 """Random streams that surround a reading."""
@@ -289,8 +289,8 @@ def _begin_of(recording: Recording, count: int) -> Recording:
 
 
 OWN_TEST = (
-    "Show it in tests of the package: gateway.testing.umockdev plays recordings of USB devices, "
-    "gateway.testing.open_driver opens the driver."
+    "Show it in tests of the package: gateway.testing.playback.umockdev plays recordings of USB devices, "
+    "gateway.testing.playback.open_driver opens the driver."
 )
 
 

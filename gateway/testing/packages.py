@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from drivers.packages.entry_points import DRIVERS
 from drivers.registry import installed_drivers
-from gateway.testing.expectations import recordings_in
+from gateway.testing.playback.expectations import recordings_in
 
 FOLDER = "recordings"
 

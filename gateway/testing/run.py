@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.testing.acceptance import AcceptanceOutcome, Criterion, DriverTrial, Result, judge
 from gateway.testing.criteria import ADVISED, CRITERIA, FIRST
-from gateway.testing.expectations import write_expected
+from gateway.testing.playback.expectations import write_expected
 
 
 async def judge_all(trial: DriverTrial) -> AsyncIterator[tuple[Criterion, Result]]:

@@ -8,9 +8,9 @@ from typing import Any
 from drivers.links.recording.endpoints import endpoint_key, with_endpoint
 from gateway.testing.acceptance import DriverTrial, Result, held, not_held, not_tried
 from gateway.testing.behaviour import OWN_TEST, RECORD
-from gateway.testing.expectations import events_of
-from gateway.testing.open_driver import open_driver
-from gateway.testing.recorded_device import fault_of
+from gateway.testing.playback.expectations import events_of
+from gateway.testing.playback.open_driver import open_driver
+from gateway.testing.playback.recorded_device import fault_of
 from simulators.errors import SimulatorError
 from simulators.registry import parse_settings
 from simulators.simulator import Simulator, SimulatorSettings

@@ -14,7 +14,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture
 from support.gateway.replaying import recordings, replay_recordings
 
-from gateway.testing.expectations import write_expected
+from gateway.testing.playback.expectations import write_expected
 
 
 def main(names: list[str]) -> int:

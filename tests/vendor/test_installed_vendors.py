@@ -18,7 +18,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
 from support.process.installs import variables
-from support.process.vendor_installs import SAVANNA, vendor_environment
+from support.vendors.installs import SAVANNA, vendor_environment
 
 from drivers.links.recording.recording import Recording
 from gateway.cli._driver.template import make_package

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.process.vendor_installs import TOOLS, program, vendor_environment
+from support.vendors.installs import TOOLS, program, vendor_environment
 from typer.testing import CliRunner
 
 from drivers.packages.vocabulary_faults import vocabulary_faults

@@ -10,7 +10,7 @@ from typing import Any
 from support.patience import PATIENCE_S
 
 from drivers.access.osdp.driver import Osdp
-from gateway.testing.open_driver import OpenDriver, open_driver
+from gateway.testing.playback.open_driver import OpenDriver, open_driver
 from simulators.barrier.osdp.site import OsdpSettings as SiteSettings
 from simulators.barrier.osdp.site import OsdpSite
 from simulators.barrier.timeline import RealClock

@@ -33,7 +33,7 @@ from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.link import Cause, LinkError
 from drivers.observation import redact
 from drivers.self_test import SelfTestLevel
-from gateway.testing.open_driver import OpenDriver
+from gateway.testing.playback.open_driver import OpenDriver
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.faults import BoardsHung, ClearFaults, PowerCut, StalledAdapter
 from simulators.barrier.osdp.site import OsdpSite

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.testing.umockdev import PictureRun, UmockdevError, play_folder
+from gateway.testing.playback.umockdev import PictureRun, UmockdevError, play_folder
 
 RECORDINGS = Path("/usr/share/installed-tests/libfprint-2")
 """Folder of Debian's libfprint-2-tests."""

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Recording
 from gateway.cli import app
-from gateway.testing.expectations import expected_file
+from gateway.testing.playback.expectations import expected_file
 
 __all__ = ["gateway"]
 

@@ -12,8 +12,8 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
-from support.gateway.published_events import BASE, EventPublisher, first, mosquitto, publisher, workstation_at
 from support.patience import PATIENCE_S
+from support.vendors.published_events import BASE, EventPublisher, first, mosquitto, publisher, workstation_at
 
 from drivers.observation import Observation
 from gateway.client import (

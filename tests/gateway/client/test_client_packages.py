@@ -9,10 +9,10 @@ import pytest
 from pydantic import ConfigDict, field_validator
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import until
-from support.gateway.published_events import BASE, EventPublisher, first, mosquitto, publisher, workstation_at
 from support.packages import Install, install
 from support.patience import PATIENCE_S
 from support.vendors import acme, kivu, texts
+from support.vendors.published_events import BASE, EventPublisher, first, mosquitto, publisher, workstation_at
 
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary

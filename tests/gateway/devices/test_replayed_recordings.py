@@ -7,7 +7,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
 from support.gateway.replaying import ROOT, recordings, replay_recordings, without_slowness
 
-from gateway.testing.expectations import expected_file, read_expected
+from gateway.testing.playback.expectations import expected_file, read_expected
 
 __all__ = ["gateway"]
 

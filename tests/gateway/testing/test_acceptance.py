@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from support.accepted_package import NAME, Install, install
 
-from gateway.testing import acceptance, behaviour, replay_player, simulated
+from gateway.testing import acceptance, behaviour, simulated
 from gateway.testing.acceptance import AcceptanceOutcome, Result, driver_trial, judge
 from gateway.testing.criteria import ADVISED, CRITERIA, grade_by, is_accepted
 from gateway.testing.packages import PackageError, find_package
+from gateway.testing.playback import replay_player
 from gateway.testing.run import judge_all, write_all_expected
 
 __all__ = ["install"]

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from drivers.links.recording.recording import Chunk, Recording
-from gateway.testing.damage import RecordedReading, places
-from gateway.testing.expectations import contains_in_order, first_difference
+from gateway.testing.playback.damage import RecordedReading, places
+from gateway.testing.playback.expectations import contains_in_order, first_difference
 
 OPENING = [Chunk(0.0, "out", b"\x05"), Chunk(0.01, "in", b"ok\r")]
 

@@ -9,7 +9,7 @@ from support.patience import PATIENCE_S
 
 from drivers.passport.mrz_serial import MrzSerial
 from drivers.passport.ocr_scanner import OcrScanner
-from gateway.testing.open_driver import OpenDriver, open_driver
+from gateway.testing.playback.open_driver import OpenDriver, open_driver
 from simulators.links.serial_line import SerialLine
 from simulators.passport import accessis, elyctis, rte, text
 

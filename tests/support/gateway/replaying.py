@@ -16,8 +16,8 @@ from drivers.links.recording.recording import Recording
 from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from gateway.contract.topics import Position
-from gateway.testing.expectations import read_recording, recordings_in, without_times
-from gateway.testing.replay_player import ReplayPlayer, address_setting
+from gateway.testing.playback.expectations import read_recording, recordings_in, without_times
+from gateway.testing.playback.replay_player import ReplayPlayer, address_setting
 from simulators.links.serial_line import SerialLine
 
 ROOT = Path(__file__).parents[2] / "recordings"

@@ -1,6 +1,6 @@
 """Program that plays the recording of a real device to its driver, each time in a new process.
 
-    LD_PRELOAD=libumockdev-preload.so.0 python -m gateway.testing.umockdev_program \\
+    LD_PRELOAD=libumockdev-preload.so.0 python -m gateway.testing.playback.umockdev_program \\
         FOLDER DRIVER SETTINGS HOOK RUNS [TRACE]
 
 umockdev-run builds the emulated device and plays the recording. The driver's process is forked from this one,

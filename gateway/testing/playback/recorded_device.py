@@ -12,9 +12,9 @@ from drivers.driver import Driver
 from drivers.links.link import LinkError
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
-from gateway.testing.expectations import Event, contains_in_order, events_of
-from gateway.testing.open_driver import OpenDriver, open_driver
-from gateway.testing.replay_player import ReplayError, ReplayPlayer, address_setting, silence
+from gateway.testing.playback.expectations import Event, contains_in_order, events_of
+from gateway.testing.playback.open_driver import OpenDriver, open_driver
+from gateway.testing.playback.replay_player import ReplayError, ReplayPlayer, address_setting, silence
 from simulators.links.serial_line import SerialLine
 
 LOOK_S = 0.005

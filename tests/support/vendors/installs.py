@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
 from support.process.installs import OURS, ROOT, closure, distribution, environment, top_paths, variables
 
 SAVANNA = ROOT / "tests/vendor/savanna-scale"

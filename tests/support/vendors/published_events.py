@@ -9,10 +9,10 @@ import aiomqtt
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from support.brokers.mosquitto import Mosquitto
-from support.patience import PATIENCE_S
 
 from gateway.client import ReceivedEvent, Workstation
+from support.brokers.mosquitto import Mosquitto
+from support.patience import PATIENCE_S
 
 BASE = "bgw/v1/uto-test/lane-1/reader"
 

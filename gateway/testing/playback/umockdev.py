@@ -62,7 +62,14 @@ def play_folder(
     in_memory = {"TMPDIR": str(IN_MEMORY)} if os.access(IN_MEMORY, os.W_OK) else {}
     played = subprocess.run(
         [
-            *(sys.executable, "-m", "gateway.testing.umockdev_program", folder, driver, json.dumps(settings)),
+            *(
+                sys.executable,
+                "-m",
+                "gateway.testing.playback.umockdev_program",
+                folder,
+                driver,
+                json.dumps(settings),
+            ),
             *(hook, str(runs), *([] if trace is None else [str(trace)])),
         ],
         env={
