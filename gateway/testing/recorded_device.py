@@ -208,7 +208,7 @@ async def run_session(
         if wanted is None:
             stack.push_async_callback(_cancel, asyncio.create_task(_unplug_when_played(device)))
         try:
-            async with asyncio.timeout(OPEN_S):
+            async with asyncio.timeout(OPEN_S) as limit, _limited(device, limit):
                 opening = open_driver(driver_class, device.settings)
                 there = await stack.enter_async_context(opening)
         except Exception as error:  # noqa: BLE001 - code of another package may fail in any way
@@ -229,6 +229,22 @@ async def run_session(
             await _first(patience.answer_s, ended.wait())
         session.unfollowed = device.error
     return session
+
+
+@asynccontextmanager
+async def _limited(device: RecordedDevice, limit: asyncio.Timeout) -> AsyncIterator[None]:
+    """End the time at once if the driver does not follow the recording."""
+
+    async def watch() -> None:
+        await device.played.wait()
+        if device.error is not None:
+            limit.reschedule(0)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        await _cancel(watching)
 
 
 async def _unplug_when_played(device: RecordedDevice) -> None:

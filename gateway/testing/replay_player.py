@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ANSWER_S = 10.0
 """Seconds within which the driver must send the recorded bytes."""
 SAME_CHUNK_S = 0.1
-TURN_S = 0.02
+TURNS = 5
 NO_PAUSE_LIMIT_S = 1e9
 PTY_WIRES = ("serial", "keyboard", "hidraw")
 """Wires that a pseudo-terminal carries: bytes, and events of an input device or of uhid."""
@@ -158,9 +158,9 @@ class ReplayPlayer:
 
 
 async def silence(seconds: float) -> None:
-    """Pause in short turns: a driver in this process sees the silence even if the process was stalled."""
-    for _ in range(turns := max(1, round(seconds / TURN_S))):
-        await asyncio.sleep(seconds / turns)
+    """Pause in a few turns: a driver in this process sees the silence even if the process was stalled."""
+    for _ in range(TURNS):
+        await asyncio.sleep(seconds / TURNS)
 
 
 @dataclass
