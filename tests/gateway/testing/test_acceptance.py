@@ -113,6 +113,7 @@ async def test_fault_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(acceptance, "ANSWER_S", 0.5)
+    monkeypatch.setattr(behaviour, "NOISES", 4)
     monkeypatch.setattr(simulated, "ANSWER_S", 0.5)
     monkeypatch.setattr(replay_player, "ANSWER_S", 0.5)
     install(*changes)
