@@ -71,9 +71,8 @@ class SafeWrites:
         """Return the writes that are due now; a release comes first."""
         found = [RELEASE] if self._needs_release(now, now_s) else []
         for index, one in enumerate(self._doors):
-            if one.door.stop.is_pending:
-                if one.wiring.stop is not None:
-                    found.append(Actuation(ActuationKind.STOP, index))
+            if one.door.stop.is_pending and one.wiring.stop is not None:
+                found.append(Actuation(ActuationKind.STOP, index))
             elif (
                 one.obstruction.is_due_at(now_s)
                 and self._may_reopen(index, now, now_s)
@@ -91,8 +90,13 @@ class SafeWrites:
         ]
         return min(ends_s, default=None)
 
+    @property
+    def _is_stopping_by_release(self) -> bool:
+        """True while a stop without a stop contact is not acknowledged, or must be repeated."""
+        return any(one.wiring.stop is None and one.door.stop.is_pending for one in self._doors)
+
     def _needs_release(self, now: Situation, now_s: float) -> bool:
-        if self._is_release_due:
+        if self._is_release_due or self._is_stopping_by_release:
             return True
         if self.has(RelayFault.STUCK):
             return self._released_s is None or now_s - self._released_s >= STUCK_AGAIN_S

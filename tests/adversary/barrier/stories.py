@@ -72,6 +72,26 @@ async def flickering_limit(lane: Lane) -> None:
     await asyncio.sleep(4.0)
 
 
+async def open_limit_that_stays(lane: Lane) -> None:
+    await open_and_closing(lane, below=0.97)
+    lane.person(True)
+    lane.site.wiring.override(["open-limit"], True)
+    await asyncio.sleep(0.6)
+    lane.site.wiring.override(["open-limit"], None)
+    await asyncio.sleep(4.0)
+
+
+async def stop_at_the_open_end(lane: Lane) -> None:
+    await begin(lane)
+    assert await told(lane, "open") == "done"
+    lane.send("close")
+    await asyncio.sleep(0.1)
+    lane.send("stop")
+    assert await lane.until(lambda: lane.position() < 0.85)
+    lane.person(True)
+    await asyncio.sleep(6.0)
+
+
 async def lost_release(lane: Lane) -> None:
     await open_and_closing(lane, below=0.97)
     lane.fault("lost-request", quietly=True, of="writes")
@@ -369,6 +389,8 @@ STORIES: dict[str, tuple[Post, Story]] = {
     "3 stop is lost": (Post("waveshare-tcp", controller=DUMB), lost_stop),
     "4 busy": (Post("waveshare-tcp", controller=DUMB), busy_reopening),
     "4 flicker": (Post("waveshare-tcp", controller=DUMB), flickering_limit),
+    "4 open limit": (Post("waveshare-tcp", controller=DUMB), open_limit_that_stays),
+    "4 stop at the open end": (Post("kmtronic", controller=DUMB, has_stop=False), stop_at_the_open_end),
     "5 release is lost": (Post("wirenboard-tcp", controller=DUMB), lost_release),
     "6 grant": (Post("waveshare-tcp", "gate"), grant_and_flicker),
     "7 adapter stalls": (Post("waveshare-rtu"), stalled_adapter),

@@ -574,6 +574,34 @@ def test_reopening_is_due_until_sensed() -> None:
     assert machine.machine.due(40) == ()
 
 
+def test_open_limit_before_the_reopening_must_be_steady() -> None:
+    """The door has not left it yet, or it flickers: the machine may still begin to close."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(20.2, OPEN, presence=True)
+    machine.write(RELEASE, 20.2)
+    machine.sense(20.4, OPEN, presence=True)
+    assert machine.machine.due(20.5) == (REOPEN,)
+    machine.sense(20.89, OPEN, presence=True)
+    assert machine.machine.due(20.89) == (REOPEN,)
+    machine.sense(20.9, OPEN, presence=True)
+    assert machine.machine.due(20.9) == ()
+
+
+def test_reopening_ends_at_two_readings_since() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(20.2, OPEN, presence=True)
+    machine.write(RELEASE, 20.2)
+    machine.sense(20.4, OPEN, presence=True)
+    machine.write(REOPEN, 20.5)
+    machine.relays(21.2)
+    machine.sense(20.7, OPEN, presence=True)
+    assert machine.machine.due(22.5) == (REOPEN,)
+    machine.sense(20.9, OPEN, presence=True)
+    assert machine.machine.due(22.5) == ()
+
+
 def test_reopening_ends_once_steadily_closed() -> None:
     machine = MachineFixture()
     machine.closing(20)
@@ -700,6 +728,22 @@ def test_stop_without_contact_reopens(person_s: float) -> None:
 
     assert machine.machine.due(22.4) == (REOPEN,)
     assert machine.state.state is not MovementState.STOPPED
+
+
+def test_stop_at_the_open_end_without_contact_reopens() -> None:
+    """The door leaves its end in spite of the stop, whose release is repeated and holds no reopening up."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.stop(20.1)
+    machine.sense(20.2, OPEN)
+    machine.relays(20.2)
+    machine.sense(20.4, BETWEEN)
+    assert machine.machine.due(20.4) == (RELEASE,)
+    machine.sense(20.6, BETWEEN, presence=True)
+    assert machine.machine.due(20.6) == (RELEASE, REOPEN)
+    machine.write(RELEASE, 20.6)
+    assert machine.machine.due(20.6) == (REOPEN,)
+    assert AlarmKind.STOP_NOT_ACKNOWLEDGED not in machine.alarms
 
 
 def test_reopening_ends_the_closing() -> None:

@@ -51,8 +51,8 @@ class ObstructionReversal:
         self.has_begun = True
 
     def on_reopening_acknowledged(self, now_s: float) -> None:
-        """Note that the board has acknowledged a reopening."""
-        self._acknowledged_s = now_s
+        """Note that the board has acknowledged a reopening: readings from now on show its effect."""
+        self._acknowledged_s, self._ended_s = now_s, None
 
     def is_due_at(self, now_s: float) -> bool:
         """Return True if a reopening must be written now."""
@@ -71,7 +71,7 @@ class ObstructionReversal:
         transaction = None if door.movement is None else door.movement.transaction
         self.is_of_command = door.movement is not None and door.movement.goal is MovementState.CLOSED
         self.was_noticed, self.is_released, self.has_begun = True, False, False
-        self._acknowledged_s = None
+        self._acknowledged_s = self._ended_s = None
         if not (door.stop.is_in_effect and self._has_stop_contact):
             self.is_due = True
             door.end_movement(MovementResult.REVERSED, now_s)
@@ -85,7 +85,10 @@ class ObstructionReversal:
         )
 
     def _check_ended(self, now_s: float, *, present: bool) -> None:
-        """End the handling at the open limit, or at the closed one once the way is free; not by a flicker."""
+        """End the handling at the open limit, or at the closed one once the way is free; not by a flicker.
+
+        Before a reopening is acknowledged, an open limit proves little: the door may not have left it yet.
+        """
         at_end = self._door.state is MovementState.OPEN or (
             self._door.state is MovementState.CLOSED and not present
         )
@@ -93,5 +96,7 @@ class ObstructionReversal:
             self._ended_s = None
         elif self._ended_s is None:
             self._ended_s = now_s
-        elif now_s - self._ended_s >= CONFIRM_S or self._door.state is MovementState.OPEN:
+        elif now_s - self._ended_s >= CONFIRM_S or (
+            self._door.state is MovementState.OPEN and self._acknowledged_s is not None
+        ):
             self.is_due = False

@@ -40,6 +40,11 @@ SPAN_S = 0.6
 """Time around a single disturbed exchange in which nothing is asked of reaction times, in seconds."""
 BUSY_S = 1.0
 """Time after the end of a slow phase until a process has done what waited, in seconds."""
+LIMIT_S = 0.01
+"""Time before a host's limit from which on it may have given up an answer, in seconds.
+
+Its wait may begin before the frame leaves, by the silence between two frames of a serial line.
+"""
 FRAMES_TO_STOP = 2
 """Frames that a stop takes on a slow bus: the one that is on its way, and its own."""
 
@@ -79,6 +84,8 @@ class Reading:
     at_s: float
     values: dict[tuple[str, str], bool]
     wire: Wire
+    is_doubtful: bool = False
+    """True if it came so late that the host may have given it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +219,8 @@ class Case:
             back = [one for one in answered.get(key, []) if one.arrived]
             refused = any(is_refusal(facts, one.data) for one in answered.get(key, []))
             unanswered = key not in answered and facts.model != "lcus"
-            if refused or (unanswered and wire.arrived):
+            late = any(self._is_at_limit(wire, one) for one in back)
+            if refused or late or (unanswered and wire.arrived):
                 self.abnormal.append(wire.at_s)
                 self.awaited.append(wire.at_s)
             for action in (request or NOTHING).actions if wire.board == self.facts.relays_on else ():
@@ -257,7 +265,12 @@ class Case:
             for door, name, signal in self._wired()
             if signal.board == wire.board and signal.channel in circuits
         }
-        self.readings.append(Reading(wire.at_s, answer.at_s, values, answer))
+        reading = Reading(wire.at_s, answer.at_s, values, answer, self._is_at_limit(wire, answer))
+        self.readings.append(reading)
+
+    def _is_at_limit(self, wire: Wire, answer: Wire) -> bool:
+        """Return whether the host may have given up a request when its answer came."""
+        return answer.at_s - wire.at_s > self.facts.answer_s - LIMIT_S
 
     def last_read(self, door: str, name: str, before_s: float) -> tuple[Reading, bool] | None:
         """Return the last reading of a signal that had reached the host by then, and its value."""
@@ -267,9 +280,10 @@ class Case:
         return None
 
     def first_read(self, door: str, name: str, value: bool, from_s: float, to_s: float) -> float | None:
-        """Return when this value of a signal first reached the host in a span of time."""
+        """Return when this value of a signal first reached the host in a span of time, beyond doubt."""
         for reading in self.readings:
-            if from_s <= reading.at_s <= to_s and reading.values.get((door, name)) == value:
+            is_here = from_s <= reading.at_s <= to_s and not reading.is_doubtful
+            if is_here and reading.values.get((door, name)) == value:
                 return reading.at_s
         return None
 

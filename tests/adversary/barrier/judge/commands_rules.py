@@ -6,7 +6,7 @@ Numbers are those of the protocol sheet: 2, 3, 4, 5, 6, 12, 14, 19, 21, 26, 27.
 from collections.abc import Iterator
 from itertools import pairwise
 
-from adversary.barrier.judge.case import FRAMES_TO_STOP, Action, Case
+from adversary.barrier.judge.case import FRAMES_TO_STOP, OPEN_STATES, Action, Case
 from adversary.barrier.judge.records import Answer, Command, DoorFacts
 
 LATE_S = 0.02
@@ -119,11 +119,17 @@ def _is_seen_open(case: Case, door: str, from_s: float, to_s: float) -> bool:
 
 
 def _is_between_at_start(case: Case, door: str, from_s: float, to_s: float) -> bool:
-    """Return whether a process has started in this span, and found a door between its ends."""
+    """Return whether a process or link has started in this span, and found a door between its ends."""
     limits = [case.signal(name, door) for name in ("open_limit", "closed_limit")]
-    for life in case.lives:
-        if life.what == "started" and from_s <= life.at_s <= to_s:
-            first = next((one for one in case.readings if life.at_s <= one.at_s <= to_s), None)
+    starts = [life.at_s for life in case.lives if life.what == "started"]
+    starts += [
+        after.at_s
+        for before, after in pairwise(case.devices)
+        if before.state not in OPEN_STATES and after.state in OPEN_STATES
+    ]
+    for start_s in starts:
+        if from_s <= start_s <= to_s:
+            first = next((one for one in case.readings if start_s <= one.at_s <= to_s), None)
             if first is not None and not any(limit.at(first.asked_s) for limit in limits):
                 return True
     return False
@@ -153,7 +159,8 @@ def explain(case: Case, moves: list[Action]) -> Iterator[tuple[Action, Command |
             continue
         found = open_ones[-1] if open_ones else fitting[-1] if fitting else None
         recent = found is not None and action.at_s - found.at_s < 12.0
-        if found is not None and recent:
+        # A stall joins an old frame with its release: it moves nothing, and uses up no command.
+        if found is not None and recent and (action.moves or not case.stalled(action.at_s)):
             used.add(found.id)
         yield action, found if recent else None
 
@@ -286,7 +293,9 @@ def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) ->
     after_s = min(
         (one.at_s for one in case.commands if one.verb == "stop" and one.at_s > stop.at_s), default=1e12
     )
-    first = next((wire for wire in written if wire.at_s <= min(until_s + 3.0, after_s - 0.001)), None)
+    # In time, one frame serves all stops that wait for it; later, it belongs to the last of them.
+    last_s = max(until_s, min(until_s + 3.0, after_s - 0.001))
+    first = next((wire for wire in written if wire.at_s <= last_s), None)
     if first is None:
         text = f"the stop of {name} is not written"
         case.blame(12, "stop not written", stop.at_s, text, stop, *case.answers.get(stop.id, [])[:1])

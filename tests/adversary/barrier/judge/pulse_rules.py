@@ -41,15 +41,11 @@ def _frame(case: Case, wire: Wire, request: Request, action: RelayAction, used: 
         and one.at_s <= wire.at_s + 1e-6
         and abs((action.seconds or 0.0) - one.arguments.get("duration_s", 1.0)) < 1e-6
     ]  # fmt: skip
-    if _is_kept(case, wire.at_s):
+    fitting_now = [one for one in fitting if one.id not in used and one.life == case.life_at(wire.at_s)]
+    open_ones = _open(case, fitting_now, wire.at_s - grace_s)
+    if _is_kept(case, wire.at_s) and not open_ones:
         grace_s = wire.at_s  # its adapter has kept it, and a host cannot empty that
-    open_ones = [
-        one for one in fitting
-        if one.id not in used and (_is_kept(case, wire.at_s) or one.life == case.life_at(wire.at_s))
-        and one.deadline_s >= wire.at_s - grace_s
-        and not any(answer.at_s < wire.at_s - grace_s for answer in case.answers.get(one.id, []))
-        and not any(answer.state == "rejected" for answer in case.answers.get(one.id, []))
-    ]  # fmt: skip
+        open_ones = _open(case, [one for one in fitting if one.id not in used], 0.0)
     command = open_ones[0] if open_ones else fitting[-1] if fitting else None
     if command is None:
         case.blame(6, "unasked", wire.at_s, f"output {action.relay} without a command", wire)
@@ -67,6 +63,17 @@ def _frame(case: Case, wire: Wire, request: Request, action: RelayAction, used: 
         )
     if command.life != case.life_at(wire.at_s) and not _is_kept(case, wire.at_s):
         case.blame(4, "survives its life", wire.at_s, "a command of an earlier process", command, wire)
+
+
+def _open(case: Case, commands: list[Command], at_s: float) -> list[Command]:
+    """Return the commands that were neither late nor answered at a time, and not rejected at all."""
+    return [
+        one for one in commands
+        if one.deadline_s >= at_s
+        and not any(
+            answer.at_s < at_s or answer.state == "rejected" for answer in case.answers.get(one.id, [])
+        )
+    ]  # fmt: skip
 
 
 def _is_kept(case: Case, at_s: float) -> bool:

@@ -11,6 +11,8 @@ from adversary.barrier.judge.steps import Steps
 DEAD_S = 0.3
 LONGEST_S = 1.0
 EPSILON_S = 0.005
+OVERDUE_S = 0.3
+"""Time after the latest end of a pulse until a reading shows that its relay is stuck, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -173,7 +175,8 @@ def _one_door(case: Case) -> None:
             if not _is_over(case, grant, action.at_s):
                 text = f"{action.door} is opened while the grant of {other} stands"
                 case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
-        grants[action.door] = action
+        if not action.refused or action.closed_s:
+            grants[action.door] = action
     first, second = (_truly(case, name) for name in case.doors)
     for from_s, to_s in _both(first, second, case.end_s):
         if to_s - from_s > 0.05 and not _emergency(case, from_s) and not _outside(case, from_s):
@@ -290,6 +293,17 @@ def _is_within_pulse(case: Case, foreign: Truth) -> bool:
     )
 
 
+def _opens_unread(case: Case, foreign: Truth) -> bool:
+    """Return True if a relay that had just opened looks like one that opens late, but before it is stuck."""
+    relay, facts = foreign.details["relay"], case.facts
+    spans = list(case.relays.get(relay, Steps()).spans(end_s=case.end_s))
+    before = [from_s for from_s, to_s in spans if from_s > 0 and to_s < foreign.at_s]
+    opened_s = min((to_s for _, to_s in spans if to_s > foreign.at_s), default=case.end_s)
+    watchdog_s = facts.watchdog_s if facts.ends_pulse == "watchdog" else 0.0
+    stuck_s = max(before, default=-1e9) + facts.pulse_s + watchdog_s + OVERDUE_S
+    return opened_s <= stuck_s and _is_unread_since(case, relay, foreign.at_s)
+
+
 def _is_unread_since(case: Case, relay: int, at_s: float) -> bool:
     """Return True if a relay was not read as open since the gateway closed it last, until a time.
 
@@ -325,7 +339,7 @@ def _one_master(case: Case) -> None:
             foreign.at_s, seen_s + 0.2
         ):
             continue
-        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign):
+        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign) or _opens_unread(case, foreign):
             continue  # closed by the gateway too, before it could read the relay
         alarms = [
             one

@@ -278,6 +278,43 @@ def test_reopening_at_the_start(closed: bool, broken: bool) -> None:
     assert (UNASKED in story.rules(24.0)) is broken
 
 
+@pytest.mark.parametrize(
+    ("states", "closed", "broken"),
+    [
+        (("offline", "online"), False, False),
+        (("offline", "online"), True, True),
+        (("degraded", "online"), False, True),
+    ],
+)
+def test_reopening_after_a_lost_link(states: tuple[str, ...], closed: bool, broken: bool) -> None:
+    """A door that is found between its ends may have been moved while the board was silent."""
+    story = Story()
+    story.signal(1.0, "closed_limit", closed)
+    story.signal(18.5, "presence", True)
+    story.command(2.0, "open")
+    story.answer(2.0, "c1", "rejected")
+    story.polls(0.2, 15.0)
+    story.add(Device(16.0, states[0]), Device(17.5, states[1]))
+    story.polls(17.5, 24.0)
+    story.move(19.0, OPEN)
+    assert bool(story.rules(24.0) & {UNASKED, STALE}) is broken
+
+
+def test_frames_that_a_stall_has_joined_belong_to_their_commands() -> None:
+    """The frame and the release of an earlier command come at once, and move nothing; its command is over."""
+    story = Story(SILENT)
+    story.opened()
+    story.polls(0.2, 9.0)
+    story.trouble(3.0, "stall", 6.0, discards=False)
+    story.command(3.1, "close", within_s=0.3)
+    story.answer(4.6, "c1", "failed")
+    story.command(5.8, "close", "c2", within_s=1.0)
+    for on in (True, False, True):
+        story.switch(6.0, CLOSE, on)
+    story.switch(6.3, CLOSE, False)
+    assert STALE not in story.rules(9.0)
+
+
 # The first traffic of a connection.
 
 

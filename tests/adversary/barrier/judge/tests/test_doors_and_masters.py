@@ -9,6 +9,7 @@ from adversary.barrier.judge.tests.story import (
     SECOND_OPEN,
     SILENT,
     STOP,
+    WATCHED,
     Story,
 )
 
@@ -69,6 +70,21 @@ def test_stop_ends_a_grant(stop: str, is_closed: bool, broken: bool) -> None:
         story.trouble(4.0, stop, 5.0)
     story.command(7.0, "open", "c2", door="second")
     story.move(7.0, SECOND_OPEN)
+    assert (GRANT in story.rules(18.0)) is broken
+
+
+@pytest.mark.parametrize(("acts", "broken"), [(False, False), (True, True)])
+def test_refused_opening_is_no_grant(acts: bool, broken: bool) -> None:
+    """Unless the board has closed the contact nevertheless."""
+    story = gate()
+    story.command(3.0, "open", door="first")
+    number = story.frame(3.0, "0502000005", "8504" if acts else "8506")
+    if acts:
+        story.add(Contact(3.0, "relays", OPEN, True, "command", number))
+        story.add(Contact(3.5, "relays", OPEN, False, "pulse_ended", number))
+    story.answer(3.0, "c1", "failed" if acts else "rejected", "link_failed" if acts else "device_refused")
+    story.command(6.0, "open", "c2", door="second")
+    story.move(6.0, SECOND_OPEN)
     assert (GRANT in story.rules(18.0)) is broken
 
 
@@ -227,6 +243,22 @@ def test_master_hidden_by_a_pulse(opened_s: float, broken: bool) -> None:
     story.move(3.0, OPEN, pulse_s=opened_s - 3.0)
     story.answer(3.1, "c1", "failed")
     story.add(Truth(3.2, "foreign", "", {"relay": OPEN}))
+    story.polls(0.2, 8.0)
+    assert (UNSEEN in story.rules(8.0)) is broken
+
+
+@pytest.mark.parametrize(
+    ("foreign_s", "opened_s", "broken"), [(3.55, 4.79, False), (3.55, 4.81, True), (3.65, 4.79, True)]
+)
+def test_master_hidden_by_the_end_of_a_pulse(foreign_s: float, opened_s: float, broken: bool) -> None:
+    """Closed again before it was read as open, and opened before it must count as stuck; read at 3.6 s."""
+    story = Story(WATCHED)
+    story.command(3.0, "open")
+    story.switch(3.0, OPEN, True)
+    story.switch(3.5, OPEN, False)
+    story.answer(3.1, "c1", "failed")
+    story.add(Truth(foreign_s, "foreign", "", {"relay": OPEN}))
+    story.contact(foreign_s + 0.01, opened_s, OPEN)
     story.polls(0.2, 8.0)
     assert (UNSEEN in story.rules(8.0)) is broken
 

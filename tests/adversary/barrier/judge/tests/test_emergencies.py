@@ -49,6 +49,18 @@ def test_emergency_that_is_not_shown(at_s: float, stale: bool, killed_s: float, 
     assert found == (set() if broken is None else {broken})
 
 
+@pytest.mark.parametrize(("took_s", "broken"), [(0.185, True), (0.195, False)])
+def test_answer_at_the_time_limit_may_be_unread(took_s: float, broken: bool) -> None:
+    """The host has given up the reading when its answer comes less than 10 ms before 0.2 s are over."""
+    story = Story()
+    story.pulse_signal(2.95, 3.19, "emergency")
+    story.polls(0.2, 2.9)
+    story.frame(3.0, "0200000008", "0201d2", answered_s=3.0 + took_s)
+    story.polls(3.3, 9.0)
+    story.state(5.0, "closed")
+    assert bool({rule for _, rule in story.rules(9.0)} & {"emergency is lost"}) is broken
+
+
 @pytest.mark.parametrize(
     ("close_s", "stall", "broken"),
     [

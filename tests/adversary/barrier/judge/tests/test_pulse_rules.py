@@ -90,6 +90,14 @@ def test_pulse_kept_by_an_adapter(
     assert rules(out(at_s), stall, state="failed", answered_s=4.5) == broken
 
 
+def test_pulse_after_a_stall_belongs_to_the_command_that_waits() -> None:
+    """Not to an earlier one that came to nothing, though its frame could be kept still."""
+    earlier = Command(0.2, "c0", "pulse", {"output": 0, "duration_s": 0.5}, "counter-1", 0.5, 1)
+    failed = Answer(0.5, "c0", "failed", "", "", {})
+    stall = Trouble(0.9, "stall", 1.05, {"discards": False})
+    assert rules(out(1.1), earlier, failed, stall) == set()
+
+
 @pytest.mark.parametrize(("is_kept", "broken"), [(True, set()), (False, {(4, "survives its life")})])
 def test_pulse_of_an_earlier_process_is_found(is_kept: bool, broken: set[tuple[int, str]]) -> None:
     """Unless an adapter has kept its frame."""

@@ -44,6 +44,18 @@ def test_late_stop_is_found(at_s: float, broken: bool) -> None:
     assert ((27, "stop waits") in story.rules(8.0)) is broken
 
 
+@pytest.mark.parametrize(("at_s", "broken"), [(3.29, False), (3.31, True)])
+def test_stops_may_share_a_frame(at_s: float, broken: bool) -> None:
+    """A second stop comes while the first still waits for the line; the frame is in time for the first."""
+    story = Story()
+    story.command(3.0, "stop")
+    story.command(3.1, "stop", "c2")
+    story.move(at_s, STOP)
+    story.answer(at_s)
+    story.answer(at_s, "c2")
+    assert ((12, "stop not written") in story.rules(8.0)) is broken
+
+
 @pytest.mark.parametrize(("second_s", "broken"), [(3.54, False), (3.56, True)])
 def test_stop_of_the_second_door(second_s: float, broken: bool) -> None:
     """It may come one frame later."""
