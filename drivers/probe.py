@@ -61,7 +61,7 @@ def _probe(check: str, name: str, text: str) -> tuple[str, ...]:
             os.close(write_end)
         said = answer.read(MAX_ANSWER_BYTES)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return (f"its import took more than {CPU_LIMIT_S} seconds of processor time",)
+        return (f"its import took more than {CPU_LIMIT_S} s of processor time",)
     try:
         return tuple(map(str, json.loads(said)))
     except ValueError:

@@ -39,7 +39,8 @@ class MissingDriver(Driver[Settings]):
 def unavailable_driver(driver: str, module: str, distribution: str, extra: str) -> type[MissingDriver]:
     """Make the replacement for a driver that cannot be imported because `module` is missing."""
     says = f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module})."
-    return type("Missing", (MissingDriver,), {"text": says, "extra": extra, "distribution": distribution})
+    attributes = {"text": says, "extra": extra, "distribution": distribution, "__module__": __name__}
+    return type("Missing", (MissingDriver,), attributes)
 
 
 class UnusableDriver(Driver[Settings]):
@@ -67,5 +68,5 @@ class UnusableDriver(Driver[Settings]):
 
 def unusable_driver(text: str, how: str) -> type[UnusableDriver]:
     """Make the replacement for a driver that cannot be used, with a sentence and its remedy."""
-    attributes: dict[str, Any] = {"text": text, "how": how}
+    attributes: dict[str, Any] = {"text": text, "how": how, "__module__": __name__}
     return type("Unusable", (UnusableDriver,), attributes)

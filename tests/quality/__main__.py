@@ -13,11 +13,13 @@ from drivers.registry import installed_drivers, load_driver
 from gateway.config.errors import ConfigError
 from quality.compatibility import LIST, compatibility_list, read_rows
 from quality.evidence import Repository
+from quality.package_page import fault_page
 from quality.pages import with_tables
 from quality.scale import Assessment
 
 ROOT = Path(__file__).parents[2]
 README = Path("drivers/README.md")
+FAULTS = Path("drivers/packages/README.md")
 GRADES = Path("drivers/grades.json")
 """Grades for `borderpost drivers`: an installed gateway has no tests that they could be computed from."""
 
@@ -37,6 +39,7 @@ def generated_files(repository: Repository) -> dict[Path, str]:
     return {
         README: with_tables(page, assessments),
         LIST: compatibility_list(repository.rows, drivers),
+        FAULTS: fault_page(),
         GRADES: json.dumps({one.source.name: f"{one.grade}" for one in assessments}, indent=2) + "\n",
     }
 

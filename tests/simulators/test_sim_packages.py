@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.package_faults import SIMULATOR, SIMULATOR_FAULTS
 from support.packages import Install, install
 from support.patience import PATIENCE_S
 
@@ -15,25 +16,6 @@ from simulators.registry import parse_settings
 
 __all__ = ["install"]
 
-SIMULATOR = """
-from typing import Literal
-from pydantic import Field, field_validator
-from simulators.simulator import Simulator, SimulatorSettings
-
-class Scale(Simulator):
-    def __init__(self, settings): self.settings = settings
-    async def run(self, emit):
-        import asyncio
-        emit("ready", {"mass_kg": self.settings.mass_kg})
-        await asyncio.Event().wait()
-    async def handle_command(self, verb, arguments):
-        return {"mass_kg": self.settings.mass_kg}
-
-class Settings(SimulatorSettings):
-    kind: Literal["acme-scale"]
-    mass_kg: float = Field(23.4, description="Mass on the scale, in kilograms.")
-    def build(self): return Scale(self)
-"""
 TABLE = {"name": "lane-1/scale", "kind": "acme-scale"}
 
 
@@ -107,32 +89,9 @@ def test_ours_is_not_replaced(install: Install) -> None:
     )
 
 
-FAULTS = {
-    "raises": ("raise OSError('no licence')", "OSError: no licence"),
-    "exits": ("raise SystemExit(3)", "SystemExit: 3"),
-    "no_settings": ("Settings = 5", "it is no subclass of simulators.simulator.SimulatorSettings"),
-    "no_kind": (
-        SIMULATOR.replace('kind: Literal["acme-scale"]', "kind: str"),
-        'its field kind is not declared as `kind: Literal["acme-scale"]`, the name of its entry point',
-    ),
-    "no_build": (
-        SIMULATOR.replace("def build", "def make"),
-        "it has no method build, which makes the simulator",
-    ),
-    "open": (
-        SIMULATOR + '    model_config = {"extra": "allow"}\n',
-        "its settings accept unknown keys, so that a mistyped one is not found",
-    ),
-    "no_description": (
-        SIMULATOR.replace('Field(23.4, description="Mass on the scale, in kilograms.")', "23.4"),
-        "its setting mass_kg has no description",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", SIMULATOR_FAULTS)
 def test_faulty_simulator_has_sentence(install: Install, fault: str) -> None:
-    text, sentence = FAULTS[fault]
+    text, sentence = SIMULATOR_FAULTS[fault]
     install_simulator(install, text)
     with pytest.raises(SimulatorError) as raised:
         parse_settings(TABLE)

@@ -40,7 +40,8 @@ def environment(language: str) -> Environment:
         "condition": _words(labels.CONDITIONS),
         "cause": _words(labels.CAUSES),
         "action": _words(labels.ACTIONS),
-        "family": _words(labels.FAMILIES),
+        # A package may bring a family of its own.
+        "family": lambda code: labels.FAMILIES.get(code, str(code).replace("_", " ")),
         "outcome": _words(labels.OUTCOMES),
         "outcome_light": lambda code: OUTCOME_LIGHTS.get(code, "warn"),
         "level": _words(labels.LEVELS),

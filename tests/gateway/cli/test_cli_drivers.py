@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from support.package_faults import OTHER_FAULTS
 from support.packages import Install, install
 from typer.testing import CliRunner
 
@@ -139,18 +140,13 @@ def test_two_packages_of_one_name_are_both_told(install: Install) -> None:
     install("kivu-scale", SCALE, drivers={"acme-scale": "kivu_scale:Scale"})
     found = listed(1)
     for package in ("acme-scale", "kivu-scale"):
-        assert part(found, package, "driver")["faults"] == [
-            "two packages register the name acme-scale: acme-scale 1.2 and kivu-scale 1.2; "
-            "uninstall one of them"
-        ]
+        assert part(found, package, "driver")["faults"] == [OTHER_FAULTS["clash"]]
 
 
 def test_name_of_our_driver_is_refused(install: Install) -> None:
     install_scale(install)
     install("kivu-scale", SCALE, drivers={"mrz-serial": "kivu_scale:Scale"})
-    assert part(listed(1), "kivu-scale", "driver")["faults"] == [
-        "the name mrz-serial belongs to the gateway, which uses its own; choose another"
-    ]
+    assert part(listed(1), "kivu-scale", "driver")["faults"] == [OTHER_FAULTS["ours"]]
 
 
 def test_import_that_ends_the_process_is_told(install: Install) -> None:
