@@ -44,7 +44,7 @@ def accept_driver(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Try the drivers of a package by the criteria that ours are accepted by; no device is needed.
+    """Try the drivers of a package by the criteria of ours, without a device.
 
     Each driver is opened at a pseudo-terminal or an HTTP service that plays its recordings: whole, cut at
     every byte, surrounded by garbage, and unplugged at every byte. The code of the package runs unconfined.
