@@ -624,6 +624,43 @@ def test_flicker_at_the_end_of_a_closing_hides_no_person() -> None:
     assert machine.machine.due(20.6) == (RELEASE,)
 
 
+def test_flicker_at_the_start_of_a_closing_hides_no_person() -> None:
+    """Closed by a flicker when it is commanded, and by others until it counts as done: it may close still."""
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(20, BETWEEN)
+    machine.sense(20.2)
+    machine.write(machine.close(20.3).actuation or RELEASE, 20.3)
+    for now_s in (20.4, 20.6, 20.8):
+        machine.sense(now_s)
+    machine.sense(21, BETWEEN)
+    machine.sense(21.2, BETWEEN, presence=True)
+
+    assert AlarmKind.OBSTRUCTION_WHILE_CLOSING in machine.alarms
+    assert machine.machine.due(21.2) == (RELEASE,)
+
+
+@pytest.mark.parametrize("then", ["later", "opened"])
+def test_closed_door_that_opens_is_not_taken_for_closing(then: str) -> None:
+    machine = MachineFixture()
+    machine.sense(20)
+    machine.write(machine.close(20.3).actuation or RELEASE, 20.3)
+    for now_s in (20.4, 20.6, 20.9):
+        machine.sense(now_s)
+    left_s = 23.0
+    if then == "opened":
+        machine.sense(left_s)
+        machine.write(machine.open(left_s).actuation or RELEASE, left_s)
+    else:
+        left_s = 40.0
+        machine.sense(left_s - 0.2)
+    machine.sense(left_s + 0.2, BETWEEN)
+    machine.sense(left_s + 0.4, BETWEEN, presence=True)
+
+    assert AlarmKind.OBSTRUCTION_WHILE_CLOSING not in machine.alarms
+    assert (AlarmKind.FORCED_OPEN in machine.alarms) is (then == "later")
+
+
 def test_every_movement_is_guarded() -> None:
     """A person in the way of a second closing, without an end between the two."""
     machine = MachineFixture()

@@ -63,6 +63,8 @@ class DoorTracker:
         self._between_s: float | None = None
         self._arrived_s: float | None = None
         """Time at which a closing has reached the closed limit; None: it has not closed since."""
+        self._closing_until_s = float("-inf")
+        """Until when a closing may go on that was commanded at the closed limit, which may have flickered."""
         self._end_s = 0.0
         """Time since when it is at its end."""
         self._open_s: float | None = None
@@ -99,8 +101,11 @@ class DoorTracker:
         self.movement = movement
         self.stop.end()
         self.is_overdue = False
+        self._closing_until_s = float("-inf")
         if movement.goal is MovementState.OPEN:
             self.grant.on_command(movement.requested_s)
+        elif movement.start_state is MovementState.CLOSED:
+            self._closing_until_s = movement.requested_s + self._settings.close_timeout_s
         if self._between_s is not None:
             self._between_s = movement.requested_s
 
@@ -109,6 +114,7 @@ class DoorTracker:
         if self.movement is not None and self.movement.goal is MovementState.OPEN:
             self.grant.on_rejected()
         self.movement = None
+        self._closing_until_s = float("-inf")
 
     def on_stop(self, now_s: float) -> None:
         """Note a stop; the commanded movement ends as sensed from now on."""
@@ -202,8 +208,9 @@ class DoorTracker:
         self._open_s, self.is_open_too_long = None, False
         if self._between_s is None:
             self._between_s = now_s
-            if self._arrived_s is not None and now_s - self._arrived_s < CONFIRM_S:
-                self._towards = MovementState.CLOSING  # the limit switch has only flickered
+            has_flickered = self._arrived_s is not None and now_s - self._arrived_s < CONFIRM_S
+            if has_flickered or (self.state is MovementState.CLOSED and now_s < self._closing_until_s):
+                self._towards = MovementState.CLOSING
         if self.stop.is_proven:
             return MovementState.STOPPED
         if self._for_s(now_s) <= self._within_s():

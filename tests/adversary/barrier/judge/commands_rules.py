@@ -15,6 +15,8 @@ STALL_S = 0.3
 STOP_S = 0.3
 """Time from a stop to its frame: one frame's answer, and a little."""
 FRAME_S = 0.25
+ON_ITS_WAY_S = 0.05
+"""Longest time of a frame from the host to the contact, at 9,600 Bd."""
 NOTHING_DONE = ("rejected", "expired")
 """States of answers that say that nothing was written."""
 SEEN_S = 0.3
@@ -285,6 +287,8 @@ def _is_welded(case: Case, relay: int | None, at_s: float) -> bool:
 def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) -> None:
     if case.contact(door, "stop").ever(stop.at_s - 0.3, stop.at_s):
         return  # an earlier stop is still in force
+    if _is_stop_on_its_way(case, stop, door):
+        return
     name = door.name or "the boom"
     written = [
         one.wire for one in case.actions
@@ -311,6 +315,16 @@ def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) ->
             case.blame(
                 12, "stop is lost", limit_s, text, stop, *written[:3], *case.answers.get(stop.id, [])[:1]
             )
+
+
+def _is_stop_on_its_way(case: Case, stop: Command, door: DoorFacts) -> bool:
+    """Return whether the frame of an earlier stop has left, and closes the contact only after this one."""
+    is_sent = any(
+        one.door == door.name and one.contact == "stop" and one.energises
+        and stop.at_s - ON_ITS_WAY_S <= one.at_s < stop.at_s
+        for one in case.actions
+    )  # fmt: skip
+    return is_sent and case.contact(door, "stop").ever(stop.at_s, stop.at_s + ON_ITS_WAY_S)
 
 
 def _moving(case: Case, door: str, at_s: float) -> bool:

@@ -56,6 +56,22 @@ def test_stops_may_share_a_frame(at_s: float, broken: bool) -> None:
     assert ((12, "stop not written") in story.rules(8.0)) is broken
 
 
+@pytest.mark.parametrize(
+    ("second_s", "closed_s", "broken"), [(3.04, 3.06, False), (3.04, 9.0, True), (3.06, 3.07, True)]
+)
+def test_stop_that_is_on_its_way(second_s: float, closed_s: float, broken: bool) -> None:
+    """The frame of the first stop closes the contact just after the second one."""
+    story = Story()
+    story.command(3.0, "stop")
+    pdu = f"0502{STOP:02x}0005"
+    story.frame(3.0, pdu, pdu)
+    story.contact(closed_s, closed_s + 0.5, STOP)
+    story.answer(3.1)
+    story.command(second_s, "stop", "c2")
+    story.answer(3.1, "c2")
+    assert ((12, "stop not written") in story.rules(8.0)) is broken
+
+
 @pytest.mark.parametrize(("second_s", "broken"), [(3.54, False), (3.56, True)])
 def test_stop_of_the_second_door(second_s: float, broken: bool) -> None:
     """It may come one frame later."""
