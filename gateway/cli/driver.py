@@ -9,12 +9,14 @@ import typer
 from gateway.cli._driver.template import FAMILIES, NameFault, make_package
 from gateway.cli._lib.terminal import console, exit_with
 
-app = typer.Typer(no_args_is_help=True, help="Begin the package of a driver.")
+app = typer.Typer(
+    no_args_is_help=True, help="Begin the package of a driver: driver, simulator, recording, tests."
+)
 
 
 @app.callback()
 def driver() -> None:
-    """Begin the package of a driver."""
+    """Begin the package of a driver: driver, simulator, recording, tests."""
 
 
 @app.command("new")
