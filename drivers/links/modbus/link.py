@@ -26,8 +26,12 @@ from drivers.links.tcp import TCP_ADDRESS, TcpLink
 AnswerT = TypeVar("AnswerT")
 TCP_PORT = 502
 CONNECT_WITHIN_S = 3.0
-IDENTIFIED_WITHIN_S = 2.0
-"""Time limit of the identification: a slow simulator must not be taken for a silent real board."""
+IDENTIFIED_WITHIN_S = (0.5, 1.5)
+"""Time limits of the identification, one for each request.
+
+A slow simulator must not be taken for a silent real board. But nothing else is read before the answer, so a
+request that is lost is soon repeated: a door may be closing on a person.
+"""
 SIMULATED = re.compile(r"borderpost simulator", re.IGNORECASE)
 """Vendor name of simulated boards: over TCP there is no other sign."""
 
@@ -228,14 +232,16 @@ class ModbusLink:
 
         Real boards reject the request, or do not respond.
         """
-        try:
-            maker, *_ = await self._exchange(
-                Identify(), _allow, urgent=False, at_least_s=IDENTIFIED_WITHIN_S
-            ) or ("",)
-        except ModbusExceptionResponse:
-            return False
-        except LinkError as error:
-            if error.cause is not Cause.NO_RESPONSE:
-                raise
-            return False
-        return bool(SIMULATED.match(maker))
+        for within_s in IDENTIFIED_WITHIN_S:
+            try:
+                maker, *_ = await self._exchange(Identify(), _allow, urgent=False, at_least_s=within_s) or (
+                    "",
+                )
+            except ModbusExceptionResponse:
+                return False
+            except LinkError as error:
+                if error.cause is not Cause.NO_RESPONSE:
+                    raise
+            else:
+                return bool(SIMULATED.match(maker))
+        return False

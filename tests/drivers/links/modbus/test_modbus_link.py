@@ -116,6 +116,15 @@ async def test_simulated_board_is_marked(site: ModbusSite) -> None:
         assert links.is_simulated
 
 
+@pytest.mark.parametrize("fault", [LostRequest(), LostReply()], ids=["request", "reply"])
+async def test_lost_identification_is_repeated(site: ModbusSite, fault: LostRequest | LostReply) -> None:
+    """Nothing is read before it: a barrier that closes meanwhile is not guarded."""
+    site.inject(fault)
+    links = LinkFactory()
+    async with link_to(site, links):
+        assert links.is_simulated
+
+
 async def test_both_directions_are_tapped(site: ModbusSite) -> None:
     seen: list[tuple[str, bytes]] = []
     async with link_to(site, LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))) as link:
@@ -213,7 +222,7 @@ async def test_other_protocol_is_wrong_device() -> None:
 
 async def test_board_without_identification_works(tmp_path: Path) -> None:
     async with site_at(None) as site:
-        site.inject(LostReply())
+        site.inject(LostReply(exchanges=2))
         async with link_to(site, response_timeout_s=WITHIN_S) as link:
             assert not link.is_simulated
             assert await link.request(INPUTS) == AT_REST
