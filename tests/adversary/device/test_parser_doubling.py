@@ -15,7 +15,7 @@ from adversary.device.doubling import MEASURABLE_S, MIN_BYTES, check_doubling
 from adversary.device.parser_table import PARSERS, Feed, all_streams, repeat
 from fuzz.target import Target, families, held, targets_of
 
-WINDOWS = 6
+WINDOWS = 12
 """Longest frames in n, at least: the first one costs less, so two cost more than double."""
 CHUNKS = {"whole": 1 << 30, "chunks": 4096, "bytes": 1}
 
