@@ -43,6 +43,7 @@ COMMANDS = {
     "anonymize": "Replace all personal data in a recording by pseudonyms, with matching check "
     "digits and check bytes.",
     "driver": "Begin the package of a driver: driver, simulator, recording, tests.",
+    "accept-driver": "Try the drivers of a package by the criteria of ours, without a device.",
     "pcapng": "Convert a recording into a capture for Wireshark: serial lines, USB, smart cards, I/O boards.",
 }
 """Name and summary of each command, as in its own help: listing them loads none of them."""

@@ -1,20 +1,17 @@
 """Check that every test leaves no task, thread, process or file descriptor behind."""
-# Not by pathlib, which takes three times as long: this runs before and after each of thousands of tests.
-# ruff: noqa: PTH115, PTH123, PTH208
 
 import asyncio
-import contextlib
 import gc
 import inspect
 import os
 import signal
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
 import pytest
 from support.process.probes import fork_probes
+
+from gateway.testing.leaks import Leftovers, tasks_left
 
 # No deadline, because a machine may be busy; without one, Hypothesis gives its first examples 30 s.
 # Examples are the same in every run, so that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
@@ -36,9 +33,6 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 fork_probes()
 
 pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
-
-GRACE_S = 30.0
-"""Time for something that is ending to end, also on a busy machine, in seconds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,15 +63,10 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves threads, processes or descriptors."""
-    before = {name: look() for name, look in LOOKS.items()}
+    leftovers = Leftovers()
     yield
-    deadline = time.monotonic() + GRACE_S
-    while left := {name: new for name, look in LOOKS.items() if (new := look() - before[name])}:
-        if time.monotonic() > deadline:
-            left["processes"] = {_command(pid) for pid in left.get("processes", ())}
-            pytest.fail(f"left behind: {left}")
-        gc.collect()
-        time.sleep(0.02)
+    if left := leftovers.wait():
+        pytest.fail(f"left behind: {left}")
 
 
 @pytest.fixture(autouse=True)
@@ -96,51 +85,5 @@ async def no_task_left() -> AsyncIterator[None]:
     """Fail a test that leaves asyncio tasks running."""
     before = asyncio.all_tasks()
     yield
-    current = asyncio.current_task()
-    deadline = time.monotonic() + GRACE_S
-    while left := {task for task in asyncio.all_tasks() - before if task is not current and not task.done()}:
-        if time.monotonic() > deadline:
-            pytest.fail(f"tasks left: {left}")
-        await asyncio.sleep(0.01)
-
-
-def _threads() -> set[str]:
-    # execnet's threads belong to xdist.
-    return {f"{t.name} {t.ident}" for t in threading.enumerate() if not t.name.startswith("execnet")}
-
-
-def _processes() -> set[str]:
-    # Not through psutil: it reads every process of the machine, before and after each of thousands of tests.
-    found, parents = set(), [str(os.getpid())]
-    while parents:
-        tasks = f"/proc/{parents.pop()}/task"
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            for task in os.listdir(tasks):
-                with open(f"{tasks}/{task}/children") as file:
-                    children = file.read().split()
-                found.update(children)
-                parents += children
-    return found
-
-
-def _descriptors() -> set[str]:
-    found = set()
-    for descriptor in os.listdir("/proc/self/fd"):
-        try:
-            found.add(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")
-        except OSError:
-            continue  # the descriptor that lists the directory
-    return {name for name in found if "/proc/" not in name and "hypothesis" not in name}
-
-
-def _command(pid: str) -> str:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", errors="replace") as file:
-        return f"{pid} {file.read(200)}".replace("\0", " ")
-    return pid
-
-
-LOOKS: dict[str, Callable[[], set[str]]] = {
-    "threads": _threads,
-    "processes": _processes,
-    "descriptors": _descriptors,
-}
+    if left := await tasks_left(before):
+        pytest.fail(f"tasks left: {left}")

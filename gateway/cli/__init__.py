@@ -34,11 +34,12 @@ class _Commands(TyperGroup):
         """Return the command of that name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"gateway.cli.{cmd_name}")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"gateway.cli.{name}")
         described = getattr(module, "app", None)
         if described is None:
             described = typer.Typer(rich_markup_mode="rich", add_completion=False)
-            described.command(cmd_name, cls=DeviceCommand)(getattr(module, cmd_name))
+            described.command(cmd_name, cls=DeviceCommand)(getattr(module, name))
         command = cast("TyperCommand | TyperGroup", typer.main.get_command(described))
         command.name = cmd_name
         return command

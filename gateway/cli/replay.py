@@ -22,12 +22,12 @@ from drivers.observation import Observation, redact
 from drivers.registry import UnknownDriverError
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import RecordingFile, need_driver, recording_or_fail
-from gateway.cli._lib.replay_player import ReplayError, ReplayPlayer, address_setting, observe
 from gateway.cli._lib.terminal import console, exit_with, not_installed, require_simulators
 from gateway.cli._render.event import fields_line
 from gateway.cli._render.event_summary import summarise_event
 from gateway.config import Post
 from gateway.contract.topics import Position
+from gateway.testing.replay_player import ReplayError, ReplayPlayer, address_setting, observe
 
 
 def replay(

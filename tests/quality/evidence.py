@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from drivers.compatibility_row import CompatibilityRow, CompatibilityVerdict
 from drivers.driver import Driver
 from drivers.links.recording.recording import Recording
 from drivers.links.settings import Settings
-from quality.driver_sources import DriverSource, DriverTree, models_in
+from gateway.testing.driver_sources import DriverSource, DriverTree
 from quality.references import Reached, SourceTree
 
 _EXAMPLE = re.compile(r'^(?:driver = "|#.*`)([\w-]+)["`]', re.MULTILINE)
@@ -127,20 +125,3 @@ class Repository:
             for name in self._tests.file(path).definitions:
                 if name.startswith(prefix):
                     yield ReachingTest(self._tests, path, name)
-
-
-def undescribed_settings(model: type[BaseModel]) -> list[str]:
-    """Return the settings without a description, at any depth."""
-    missing: list[str] = []
-    waiting: list[tuple[str, type[BaseModel]]] = [("", model)]
-    seen: set[type[BaseModel]] = set()
-    while waiting:
-        at, one = waiting.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        for name, field in one.model_fields.items():
-            if not field.description:
-                missing.append(f"{at}{name}")
-            waiting += [(f"{at}{name}.", inner) for inner in models_in(field.annotation)]
-    return sorted(missing)

@@ -1,32 +1,13 @@
-"""The quality scale: rules of each grade, and the grade of a driver by the rules that it meets.
-
-After Home Assistant's integration quality scale: a grade needs all its rules and those of the lower grades.
-A rule is met by evidence that is found, never by a statement.
-"""
+"""The quality scale of our own drivers: a rule is met by evidence that is found, never by a statement."""
 
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
-from quality.driver_sources import DriverSource
-from quality.evidence import ReachingTest, Repository, undescribed_settings
-
-
-class Grade(StrEnum):
-    """Grade of a driver, the lowest first."""
-
-    NONE = "none"
-    BRONZE = "bronze"
-    SILVER = "silver"
-    GOLD = "gold"
-    PLATINUM = "platinum"
-
-    @property
-    def rank(self) -> int:
-        """Place from the lowest, counted from 0."""
-        return list(Grade).index(self)
+from gateway.testing.driver_sources import DriverSource, undescribed_settings
+from gateway.testing.grades import QUALITY_RULES, Grade, grade_of, unmet_rules
+from quality.evidence import ReachingTest, Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,71 +157,27 @@ ABSENT = (
     "unavailable_lines", "no_reader_at", "wrong_address",
 )  # fmt: skip
 LEAK = ("leak", "leave_nothing")
-RULES = (
-    Rule("described", Grade.BRONZE, "Every setting has a description, which its errors quote.", described),
-    Rule("example", Grade.BRONZE, "A table for it is in an example of `config/`.", exemplified),
-    Rule(
-        "source",
-        Grade.BRONZE,
-        "Its module, or one that it imports, names the source of its protocol.",
-        sourced,
-    ),
-    Rule("simulated", Grade.BRONZE, "A test runs it with a simulated device of `simulators/`.", simulated),
-    Rule(
-        "unplugged",
-        Grade.SILVER,
-        "A test unplugs, kills or restarts its device, and sees cause or return.",
-        named_tests(*UNPLUGGED),
-    ),
-    Rule(
-        "damaged input",
-        Grade.SILVER,
-        "A test sends it cut, damaged or foreign bytes.",
-        named_tests(*DAMAGED),
-    ),
-    Rule(
-        "absent device",
-        Grade.SILVER,
-        "A test opens it without a device, and sees a remedy.",
-        named_tests(*ABSENT),
-    ),
-    Rule(
-        "no leak",
-        Grade.SILVER,
-        "A test opens and closes it again and again, and counts what remains.",
-        named_tests(*LEAK),
-    ),
-    Rule(
-        "remedies",
-        Grade.SILVER,
-        "Every failure of the link that its modules report has a remedy for the technician.",
-        with_remedies,
-    ),
-    Rule(
-        "recording",
-        Grade.GOLD,
-        "A recording is played to it, and gives the expected events or pictures.",
-        recorded,
-    ),
-    Rule("anonymized", Grade.GOLD, "Its recordings can be anonymized.", anonymized),
-    Rule("self-test", Grade.GOLD, "It tests its device itself, beyond link and identity.", self_tested),
-    Rule("fuzzed", Grade.GOLD, "A target of the fuzzer runs it.", fuzzed),
-    Rule(
-        "properties",
-        Grade.GOLD,
-        "A property test generates input for it, or for a part of its family that it uses.",
-        generated,
-    ),
-    Rule("whole gateway", Grade.GOLD, "A test runs it in a whole gateway with a broker.", in_a_gateway),
-    Rule("strict types", Grade.GOLD, "Its own modules have no exception from `mypy --strict`.", typed),
-    Rule("certified", Grade.PLATINUM, "A real device was certified with it.", certified),
-    Rule(
-        "real recording",
-        Grade.PLATINUM,
-        "An anonymized recording of a real device is among its recordings.",
-        recorded_live,
-    ),
-)
+FINDERS: dict[str, Judge] = {
+    "described": described,
+    "example": exemplified,
+    "source": sourced,
+    "simulated": simulated,
+    "unplugged": named_tests(*UNPLUGGED),
+    "damaged input": named_tests(*DAMAGED),
+    "absent device": named_tests(*ABSENT),
+    "no leak": named_tests(*LEAK),
+    "remedies": with_remedies,
+    "recording": recorded,
+    "anonymized": anonymized,
+    "self-test": self_tested,
+    "fuzzed": fuzzed,
+    "properties": generated,
+    "whole gateway": in_a_gateway,
+    "strict types": typed,
+    "certified": certified,
+    "real recording": recorded_live,
+}
+RULES = tuple(Rule(rule.name, rule.grade, rule.text, FINDERS[rule.name]) for rule in QUALITY_RULES)
 
 
 @dataclass(frozen=True)
@@ -258,12 +195,12 @@ class Assessment:
     @cached_property
     def grade(self) -> Grade:
         """Highest grade whose rules, and those of the lower grades, are all met."""
-        reached = Grade.NONE
-        for grade in list(Grade)[1:]:
-            if self.unmet(grade):
-                break
-            reached = grade
-        return reached
+        return grade_of(self.met)
+
+    @property
+    def met(self) -> list[str]:
+        """Names of the rules that are met."""
+        return [rule.name for rule, found in self.found.items() if found.is_met]
 
     @property
     def next_grade(self) -> Grade | None:
@@ -273,4 +210,4 @@ class Assessment:
 
     def unmet(self, grade: Grade) -> list[str]:
         """Return the names of the rules of a grade that are not met."""
-        return [rule.name for rule, found in self.found.items() if rule.grade is grade and not found.is_met]
+        return unmet_rules(grade, self.met)

@@ -5,7 +5,6 @@ later than its `response_timeout_s`, three times in a row, is lost.
 """
 
 import asyncio
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture
-from support.gateway.replaying import expected, recordings, replay_recordings
+from support.gateway.replaying import recordings, replay_recordings
+
+from gateway.testing.expectations import write_expected
 
 
 def main(names: list[str]) -> int:
@@ -24,7 +25,7 @@ def main(names: list[str]) -> int:
     first, second = replayed(paths), replayed(paths)
     for path, events in first.items():
         if events == second[path]:
-            expected(path).write_text(json.dumps(events, indent=1, ensure_ascii=False) + "\n")
+            write_expected(path, events)
             print(f"{path.name}: {len(events)} events")
         else:
             print(f"{path.name}: two replays differ, so nothing is written; repeat it on an idle machine")

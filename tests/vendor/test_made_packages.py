@@ -13,12 +13,12 @@ from support.process.vendor_installs import TOOLS, program, vendor_environment
 from typer.testing import CliRunner
 
 from drivers.packages.vocabulary_faults import vocabulary_faults
-from gateway.cli import COMMANDS, app
+from gateway.cli import app
 from gateway.cli._driver.template import EXTRAS, FAMILIES, TEXT_WORDS
 
 EACH = (*FAMILIES, "acme")
-ACCEPTED = {"passport_reader", "card_reader", "acme"}
-"""Families whose packages `borderpost accept-driver` accepts, where this version has it."""
+ACCEPTED = {"passport_reader", "card_reader", "barrier", "acme"}
+"""Families whose packages `borderpost accept-driver` accepts: it cannot ask a simulated device for a capture yet."""
 INVENTED = "kivu-k20"
 
 
@@ -129,7 +129,7 @@ def test_made_package_passes_at_once(family: str, tmp_path: Path) -> None:
     python = vendor_environment(tmp_path / "venv", ("simulators", extra), [made], TOOLS)
 
     commands: list[tuple[str, ...]] = [("pytest", "-q"), ("mypy",)]
-    if family in ACCEPTED and "accept-driver" in COMMANDS:
+    if family in ACCEPTED:
         commands.append(("borderpost", "accept-driver", INVENTED))
     for command in commands:
         done = program(python, *command, cwd=made)

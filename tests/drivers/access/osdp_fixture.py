@@ -10,9 +10,7 @@ from typing import Any
 from support.patience import PATIENCE_S
 
 from drivers.access.osdp.driver import Osdp
-from drivers.access.osdp.settings import OsdpSettings
-from drivers.links.factory import LinkFactory
-from drivers.links.link import LinkError
+from gateway.testing.open_driver import OpenDriver, open_driver
 from simulators.barrier.osdp.site import OsdpSettings as SiteSettings
 from simulators.barrier.osdp.site import OsdpSite
 from simulators.barrier.timeline import RealClock
@@ -24,31 +22,8 @@ ADDRESS = 101
 OUTPUTS = [{"output": number, "operates": "lock", "max_pulse_s": 25.5} for number in range(3)]
 
 
-class Opened:
-    """An open driver and its output."""
-
-    def __init__(self, driver: Osdp, links: LinkFactory) -> None:
-        self.driver, self.links = driver, links
-        self.said: asyncio.Queue[object] = asyncio.Queue()
-
-    async def listen(self) -> None:
-        async with contextlib.aclosing(self.driver.watch()) as observations:
-            try:
-                async for observation in observations:
-                    self.said.put_nowait(observation)
-            except LinkError as error:
-                self.said.put_nowait(error)
-
-    async def next(self, kind: type[Any] = object) -> Any:
-        """Return the next output of that type; others are skipped."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not isinstance(said := await self.said.get(), kind):
-                pass
-            return said
-
-
 @contextlib.asynccontextmanager
-async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIterator[Opened]:
+async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIterator[OpenDriver[Osdp]]:
     """Open the driver on a port, as a worker does."""
     if key is not None:
         key_file = port.with_name("key")
@@ -56,21 +31,9 @@ async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIte
         settings["key_file"] = key_file
     else:
         settings.setdefault("security", "clear")
-    links = LinkFactory()
     given = {"port": str(port), "address": ADDRESS, "outputs": OUTPUTS} | settings
-    driver = Osdp(OsdpSettings.model_validate(given), links)
-    listening = None
-    try:
-        await driver.open()
-        there = Opened(driver, links)
-        listening = asyncio.create_task(there.listen())
+    async with open_driver(Osdp, given) as there:
         yield there
-    finally:
-        if listening is not None:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-        await driver.close()
-        await links.close()
 
 
 @contextlib.asynccontextmanager

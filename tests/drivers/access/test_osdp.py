@@ -14,7 +14,6 @@ from osdp_fixture import (
     LSTATR,
     NAK,
     RAW,
-    Opened,
     opened,
     reader_site,
     small_reader,
@@ -25,6 +24,7 @@ from support.patience import PATIENCE_S
 
 from drivers.access.commands import PulseOutput
 from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.driver import Osdp
 from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpFrameReader
 from drivers.access.osdp.settings import OsdpSettings
 from drivers.clock import boot_ns
@@ -33,6 +33,7 @@ from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.link import Cause, LinkError
 from drivers.observation import redact
 from drivers.self_test import SelfTestLevel
+from gateway.testing.open_driver import OpenDriver
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.faults import BoardsHung, ClearFaults, PowerCut, StalledAdapter
 from simulators.barrier.osdp.site import OsdpSite
@@ -48,7 +49,7 @@ def port_of(site: OsdpSite) -> Path:
     return Path(site.settings.path)
 
 
-async def pulse(reader: Opened, output: int = 0, for_s: float = 0.2, within_s: float = 3) -> Any:
+async def pulse(reader: OpenDriver[Osdp], output: int = 0, for_s: float = 0.2, within_s: float = 3) -> Any:
     return await reader.driver.pulse(PulseOutput(output=output, duration_s=for_s), Invocation.local(within_s))
 
 

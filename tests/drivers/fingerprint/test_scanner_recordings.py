@@ -1,20 +1,15 @@
 """Recordings of real scanners, replayed to the drivers through real libusb: the expected pictures."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from gateway.testing.umockdev import PictureRun, UmockdevError, play_folder
+
 RECORDINGS = Path("/usr/share/installed-tests/libfprint-2")
 """Folder of Debian's libfprint-2-tests."""
-PROGRAM = Path(__file__).parent / "replay_program.py"
-IN_MEMORY = {"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {}
-"""umockdev builds a tree of a hundred small files at each start."""
+HOOK = "capture_hook:capture"
 SEED = 0x51EA2124
 """Seed of the images' keys in the recordings."""
 SCANNERS = {
@@ -27,34 +22,18 @@ SCANNERS = {
 }
 
 
-def replayed(recording: Path, name: str, runs: int, *trace: str) -> list[dict[str, Any]]:
-    """Return the report of each run."""
+def replayed(recording: Path, name: str, runs: int, trace: Path | None = None) -> list[PictureRun]:
+    """Return the result of each run."""
     driver, settings = SCANNERS[name]
-    played = subprocess.run(
-        [sys.executable, PROGRAM, recording, driver, json.dumps(settings), str(runs), *trace],
-        env={
-            **os.environ,
-            **IN_MEMORY,
-            "LD_PRELOAD": "libumockdev-preload.so.0",
-            "PYTHONPATH": str(Path.cwd()),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert played.returncode == 0, played.stderr[-3000:]
-    said = [json.loads(line) for line in played.stdout.splitlines()]
-    assert len(said) == runs
-    assert not [run for run in said if "failed" in run], played.stderr[-3000:]
-    return said
+    return play_folder(recording, driver, settings, HOOK, runs, trace)
 
 
 @pytest.mark.parametrize("replays", [5, pytest.param(50, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", SCANNERS)
 def test_replay_gives_the_expected_pixels(name: str, replays: int) -> None:
     runs = replayed(RECORDINGS / name, name, replays)
-    assert [run["differing"] for run in runs] == [0] * replays
-    assert all(run["simulated"] for run in runs)
+    assert [run.differing_pixels for run in runs] == [0] * replays
+    assert all(run.is_simulated for run in runs)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +51,7 @@ def test_replay_gives_the_expected_pixels(name: str, replays: int) -> None:
 def test_identity_of_a_recorded_scanner(
     name: str, model: str, serial_number: str | None, firmware: str | None
 ) -> None:
-    identity = replayed(RECORDINGS / name, name, 1)[0]["identity"]
+    identity = replayed(RECORDINGS / name, name, 1)[0].identity
     assert identity["model"] == model
     assert (identity["serial_number"], identity["firmware"]) == (serial_number, firmware)
 
@@ -81,5 +60,16 @@ def test_trace_is_a_playable_recording(tmp_path: Path) -> None:
     name = "uru4000-msv2"
     for file in ("device", "capture.png"):
         shutil.copy(RECORDINGS / name / file, tmp_path)
-    replayed(RECORDINGS / name, name, 1, str(tmp_path / "capture.pcapng"))
-    assert [run["differing"] for run in replayed(tmp_path, name, 2)] == [0, 0]
+    replayed(RECORDINGS / name, name, 1, tmp_path / "capture.pcapng")
+    assert [run.differing_pixels for run in replayed(tmp_path, name, 2)] == [0, 0]
+
+
+def test_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UmockdevError, match="apt install umockdev"):
+        replayed(RECORDINGS / "nb1010", "nb1010", 1)
+
+
+def test_other_folder_is_no_recording(tmp_path: Path) -> None:
+    with pytest.raises(UmockdevError, match=r"no device and no capture\.png"):
+        replayed(tmp_path, "nb1010", 1)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
-from support.gateway.replaying import ROOT, expected
+from support.gateway.replaying import ROOT
 from support.patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Recording
 from gateway.cli import app
+from gateway.testing.expectations import expected_file
 
 __all__ = ["gateway"]
 
@@ -81,7 +82,7 @@ def test_replay_into_driver() -> None:
 
     assert code == 0
     assert [event for event in events if event["type"] != "bad frame"] == json.loads(
-        expected(READER).read_text()
+        expected_file(READER).read_text()
     )
     assert [event["data"] for event in events if event["type"] == "bad frame"] == [
         {"fault": "noise", "bytes": 4},

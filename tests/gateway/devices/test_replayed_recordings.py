@@ -1,12 +1,13 @@
 """Recordings, all replayed to one real gateway, give the expected events, marked `replayed`."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
-from support.gateway.replaying import ROOT, expected, recordings, replay_recordings, without_slowness
+from support.gateway.replaying import ROOT, recordings, replay_recordings, without_slowness
+
+from gateway.testing.expectations import expected_file, read_expected
 
 __all__ = ["gateway"]
 
@@ -22,11 +23,12 @@ async def test_recordings_give_expected_events(gateway: GatewayFixture) -> None:
     found = await replay_recordings(gateway, recordings())
 
     for path, events in found.items():
-        assert events == json.loads(expected(path).read_text()), path.name
+        assert events == read_expected(path), path.name
 
 
 def test_pace_of_machine_is_no_event() -> None:
-    events = json.loads(expected(ROOT / "barrier/waveshare.rec").read_text())
+    events = read_expected(ROOT / "barrier/waveshare.rec")
+    assert events is not None
     slow = [dict(event, data=dict(event["data"])) for event in events[:4]]
     alarm = {"type": "barrier.alarm", "data": {"kind": "sensing_slow"}}
     state = dict(slow[3], data=slow[3]["data"] | {"conditions": ["forced_open", "sensing_slow"]})
@@ -35,5 +37,5 @@ def test_pace_of_machine_is_no_event() -> None:
 
 
 def test_every_expectation_has_a_recording() -> None:
-    wanted = {expected(path) for path in recordings()}
+    wanted = {expected_file(path) for path in recordings()}
     assert wanted == set(ROOT.rglob("*.events.json"))

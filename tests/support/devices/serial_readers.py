@@ -1,6 +1,5 @@
 """A serial document reader on a pty: the far end of its line, and the events of the real driver."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import Any
 
 from support.patience import PATIENCE_S
 
-from drivers.links.factory import LinkFactory
-from drivers.links.link import LinkError
-from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
+from drivers.passport.mrz_serial import MrzSerial
 from drivers.passport.ocr_scanner import OcrScanner
+from gateway.testing.open_driver import OpenDriver, open_driver
 from simulators.links.serial_line import SerialLine
 from simulators.passport import accessis, elyctis, rte, text
 
@@ -30,31 +28,18 @@ REARM = b"C\x00\x01\x00C\x00\x01\x01"
 class SerialReaderFixture:
     """A driver under test, and the far end of its line."""
 
-    def __init__(self, wire: SerialLine, driver: MrzSerial, device: elyctis.Elyctis | None) -> None:
+    def __init__(
+        self, wire: SerialLine, opened: OpenDriver[MrzSerial], device: elyctis.Elyctis | None
+    ) -> None:
         self.device = device
         self.wire = wire
-        self.driver = driver
-        self.said: asyncio.Queue[object] = asyncio.Queue()
-
-    async def listen(self) -> None:
-        """Collect observations until the link fails."""
-        async with contextlib.aclosing(self.driver.watch()) as observations:
-            try:
-                async for observation in observations:
-                    self.said.put_nowait(observation)
-            except LinkError as error:
-                self.said.put_nowait(error)
+        self.driver = opened.driver
+        self.said = opened.said
+        self.next = opened.next
 
     async def wait_idle(self) -> None:
         """Wait until the driver has read everything, and a silence has ended what looked like a frame."""
         await wait_idle(self.wire, self.driver)
-
-    async def next(self, kind: type[Any] = object) -> Any:
-        """Return the next observation of that kind; earlier ones are skipped."""
-        while True:
-            said = await self.said.get()
-            if isinstance(said, kind):
-                return said
 
 
 async def wait_idle(wire: SerialLine, driver: MrzSerial | OcrScanner) -> None:
@@ -75,19 +60,12 @@ async def reader_on(port: Path, **settings: Any) -> AsyncIterator[SerialReaderFi
     async with SerialLine.open_at(port, look_s=0.002) as wire:
         # It answers the requests at open; the other kinds read nothing.
         device = elyctis.Elyctis(wire) if settings["framing"] == "elyctis" else None
-        links = LinkFactory()
-        driver = MrzSerial(MrzSerialSettings(port=str(port), **settings), links)
-        await driver.open()
-        await wire.wait_for_host()
-        if settings["framing"] == "elyctis":
-            await wire.wait_for_bytes(REARM)
-            wire.discard_received()
-        reader = SerialReaderFixture(wire, driver, device)
-        listening = asyncio.create_task(reader.listen())
-        try:
-            yield reader
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            await driver.close()
-            await links.close()
+
+        async def ready() -> None:
+            await wire.wait_for_host()
+            if device is not None:
+                await wire.wait_for_bytes(REARM)
+                wire.discard_received()
+
+        async with open_driver(MrzSerial, {"port": str(port), **settings}, ready) as opened:
+            yield SerialReaderFixture(wire, opened, device)

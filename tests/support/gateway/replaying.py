@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from support.patience import PATIENCE_S
 from drivers.links.link import Cause
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
-from gateway.cli._lib.replay_player import ReplayPlayer, address_setting
 from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from gateway.contract.topics import Position
+from gateway.testing.expectations import read_recording, recordings_in, without_times
+from gateway.testing.replay_player import ReplayPlayer, address_setting
 from simulators.links.serial_line import SerialLine
 
 ROOT = Path(__file__).parents[2] / "recordings"
@@ -38,12 +39,7 @@ positions = ["*/*"]
 
 def recordings() -> list[Path]:
     """Return all recordings of this repository."""
-    return sorted(ROOT.rglob("*.rec"))
-
-
-def expected(path: Path) -> Path:
-    """Return the path of a recording's expected events."""
-    return path.with_suffix(".events.json")
+    return recordings_in(ROOT)
 
 
 @dataclass
@@ -61,7 +57,7 @@ class ReplayedDevice:
 async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
     """Return the identity and all events of each recording, played by one gateway at once."""
     replays = {
-        path: ReplayedDevice(f"lane-{number}/device", _recording(path))
+        path: ReplayedDevice(f"lane-{number}/device", read_recording(path))
         for number, path in enumerate(paths, start=1)
     }
     gateway.silent_s = 20  # all of them compute at once, on a machine that may be busy
@@ -113,24 +109,6 @@ def without_slowness(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
             kept.append(state)
         last_state = state
     return kept
-
-
-def _recording(path: Path) -> Recording:
-    """Load a recording; files that its settings name as `./...` are beside it."""
-    recording = Recording.from_text(path.read_text())
-    return replace(recording, settings=_beside(recording.settings, path.parent))
-
-
-def _beside(value: Any, folder: Path) -> Any:
-    match value:
-        case dict():
-            return {name: _beside(inner, folder) for name, inner in value.items()}
-        case list():
-            return [_beside(inner, folder) for inner in value]
-        case str() if value.startswith("./"):
-            return str(folder / value)
-        case _:
-            return value
 
 
 def _talks(recording: Recording) -> bool:
@@ -216,8 +194,5 @@ async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice], end
 def _told(received: ReceivedEvent) -> dict[str, Any]:
     """Return one event without times and durations, which are not in the recording."""
     event = json.loads(received.envelope.model_dump_json())
-    data = event["data"]
-    data.pop("received_at", None)
-    if isinstance(quality := data.get("quality"), dict):
-        del quality["duration_ms"]
-    return {"type": event["type"].removeprefix("bgw.").removesuffix(".v1"), "data": data}
+    kind = event["type"].removeprefix("bgw.").removesuffix(".v1")
+    return {"type": kind, "data": without_times(event["data"])}

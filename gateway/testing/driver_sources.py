@@ -1,4 +1,4 @@
-"""Source of the drivers: the modules of each, and what they state."""
+"""Sources of drivers: the modules of each, and what they state. Nothing is imported."""
 
 import ast
 import inspect
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from drivers.driver import Driver
 from drivers.links.settings import Settings
 
-_IMPORT = re.compile(r"^ *from (drivers[\w.]*) import (\([^)]*\)|[^\n(]*)", re.MULTILINE)
+_NAMES = r"import (\([^)]*\)|[^\n(]*)"
 _SOURCE = re.compile(r"\bSources?: ")
 
 
@@ -33,16 +33,18 @@ class DriverSource:
 
 
 class DriverTree:
-    """The source below drivers/."""
+    """The source of a package with drivers, below a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, package: str = "drivers") -> None:
         self.root = root
+        self.package = package
+        self._import = re.compile(rf"^ *from ({package}[\w.]*|\.[\w.]*) {_NAMES}", re.MULTILINE)
         self._imports: dict[str, frozenset[str]] = {}
         self._errors: dict[str, list[str]] = {}
 
     def sources(self, drivers: Mapping[str, type[Driver[Settings]]]) -> list[DriverSource]:
         """Return the modules of every driver, by their imports."""
-        used = {name: self._closure(driver.__module__) for name, driver in drivers.items()}
+        used = {name: self.closure(driver.__module__) for name, driver in drivers.items()}
         # All barriers load all boards; each names those that it may have.
         named = {
             name: self.imports(driver.__module__) | settings_modules(driver) | {driver.__module__}
@@ -63,7 +65,8 @@ class DriverTree:
         """Return the modules of drivers/ that a module imports, at its top or in a function."""
         if module not in self._imports:
             named = set()
-            for origin, names in _IMPORT.findall(self.text(module)):
+            for origin, names in self._import.findall(self.text(module)):
+                origin = self._absolute(origin, module)  # noqa: PLW2901 - the same module
                 for name in re.findall(r"(\w+)(?: as \w+)?", names):
                     inner = f"{origin}.{name}"
                     named.add(inner if inner in self._paths else origin)
@@ -85,7 +88,8 @@ class DriverTree:
             self._errors[module] = _errors_without_remedy(module, text) if "Error(" in text else []
         return self._errors[module]
 
-    def _closure(self, module: str) -> frozenset[str]:
+    def closure(self, module: str) -> frozenset[str]:
+        """Return a module and those that it imports, directly or not."""
         seen = {module}
         waiting = [module]
         while waiting:
@@ -94,10 +98,21 @@ class DriverTree:
             waiting += new
         return frozenset(seen)
 
+    def _absolute(self, origin: str, module: str) -> str:
+        """Return the module of an import; `origin` may be relative."""
+        level = len(origin) - len(origin.lstrip("."))
+        if not level:
+            return origin
+        is_package = self._paths[module].name == "__init__.py"
+        parts = module.split(".")
+        above = parts[: len(parts) - level + is_package]
+        return ".".join([*above, *filter(None, [origin.lstrip(".")])])
+
     @cached_property
     def _paths(self) -> dict[str, Path]:
         found = {}
-        for path in (self.root / "drivers").rglob("*.py"):
+        single = self.root / f"{self.package}.py"
+        for path in [*(self.root / self.package).rglob("*.py"), *([single] if single.exists() else [])]:
             parts = path.relative_to(self.root).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
         return found
@@ -133,6 +148,23 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in get_args(annotation):
         yield from models_in(inner)
+
+
+def undescribed_settings(model: type[BaseModel]) -> list[str]:
+    """Return the settings without a description, at any depth."""
+    missing: list[str] = []
+    waiting: list[tuple[str, type[BaseModel]]] = [("", model)]
+    seen: set[type[BaseModel]] = set()
+    while waiting:
+        at, one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for name, field in one.model_fields.items():
+            if not field.description:
+                missing.append(f"{at}{name}")
+            waiting += [(f"{at}{name}.", inner) for inner in models_in(field.annotation)]
+    return sorted(missing)
 
 
 def _of_one(sets: Mapping[str, frozenset[str]], name: str) -> frozenset[str]:

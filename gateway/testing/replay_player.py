@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ANSWER_S = 10.0
 """Seconds within which the driver must send the recorded bytes."""
 SAME_CHUNK_S = 0.1
+TURNS = 5
 NO_PAUSE_LIMIT_S = 1e9
 PTY_WIRES = ("serial", "keyboard", "hidraw")
 """Wires that a pseudo-terminal carries: bytes, and events of an input device or of uhid."""
@@ -47,9 +48,17 @@ class ReplayPlayer:
     recording: Recording
     longest_pause_s: float = NO_PAUSE_LIMIT_S
     """Longer pauses are shortened to this, in seconds."""
+    played_entries: int = 0
+    """Number of entries that have been sent, or received."""
 
     async def play_on_pty(self, line: "SerialLine") -> None:
         """Act as a device on a serial line once a host opens it, then unplug; raises ReplayError."""
+        await self.play_entries(line)
+        await self._end(line)
+        line.unplug()
+
+    async def play_entries(self, line: "SerialLine") -> None:
+        """Act as a device on a serial line once a host opens it; raises ReplayError."""
         await line.wait_for_host()
         at_s, question, answer = 0.0, b"", b""
         for number, chunk in enumerate(self.recording.chunks, start=1):
@@ -73,9 +82,8 @@ class ReplayPlayer:
                 await self._pause(chunk.at_s - at_s)
                 await line.send(chunk.data)
             at_s = chunk.at_s
+            self.played_entries = number
         await line.wait_drained()
-        await self._end(line)
-        line.unplug()
 
     async def _await_request(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
         """Wait for the host's bytes; a host that repeats the last request gets the last response again."""
@@ -136,15 +144,23 @@ class ReplayPlayer:
 
     async def _answer(self, exchange: "HttpExchange", writer: asyncio.StreamWriter) -> None:
         writer.write(_head(exchange.status, exchange.media_type))
+        self.played_entries += 2
         for pause_s, part in exchange.parts:
             await self._pause(pause_s)
             writer.write(part)
             await writer.drain()
+            self.played_entries += 1
 
     async def _pause(self, seconds: float) -> None:
         """Pause; chunks that arrived together are sent without a pause."""
         if seconds > SAME_CHUNK_S:
-            await asyncio.sleep(min(seconds, self.longest_pause_s))
+            await silence(min(seconds, self.longest_pause_s))
+
+
+async def silence(seconds: float) -> None:
+    """Pause in a few turns: a driver in this process sees the silence even if the process was stalled."""
+    for _ in range(TURNS):
+        await asyncio.sleep(seconds / TURNS)
 
 
 @dataclass

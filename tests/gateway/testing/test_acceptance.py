@@ -1,0 +1,168 @@
+"""Acceptance of a driver of another package: a sound one, and one that misses each criterion."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from support.accepted_package import NAME, Install, install
+
+from gateway.testing import acceptance, behaviour, replay_player, simulated
+from gateway.testing.acceptance import AcceptanceOutcome, Result, driver_trial, judge
+from gateway.testing.criteria import ADVISED, CRITERIA, grade_by, is_accepted
+from gateway.testing.packages import PackageError, find_package
+from gateway.testing.run import judge_all, write_all_expected
+
+__all__ = ["install"]
+
+OPENS = 5
+
+
+async def result_of(name: str) -> Result:
+    criterion = next(one for one in CRITERIA if one.name == name)
+    async with driver_trial(find_package(NAME), NAME, OPENS) as trial:
+        trial.answer_s = acceptance.ANSWER_S
+        return await judge(criterion, trial)
+
+
+@pytest.mark.long(4)
+async def test_sound_driver_is_accepted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour, "NOISES", 4)
+    install()
+    async with driver_trial(find_package(NAME), NAME, OPENS) as trial:
+        found = {criterion: result async for criterion, result in judge_all(trial)}
+    missed = {one.name: result for one, result in found.items() if result.outcome != "held"}
+    assert missed.keys() == {"anonymized", "self-test"}, missed
+    assert is_accepted(found)
+    assert grade_by(found) == "silver"
+    assert {one.name for one in ADVISED} > missed.keys()
+    assert found[CRITERIA[7]].found == "cut at 5 places"
+
+
+SWALLOWED = ("yield BadFrame(fault, wire)", "await self.link.read()")
+RAISED = ("yield BadFrame(fault, wire)", "raise ValueError(fault)")
+FORGIVING = (
+    "class Scale(Driver):",
+    """class Forgiving:
+    def __init__(self, link):
+        self.link = link
+
+    async def read(self):
+        try:
+            return await self.link.read()
+        except LinkError:
+            return await asyncio.sleep(3600)
+
+
+class Scale(Driver):""",
+)
+ONLY_ONE = (
+    '        self.link = await self.links.serial(self.settings)\n        await self.link.write(b"\\x05")',
+    """        if Scale.opened:
+            raise LinkError(Cause.PORT_HELD, "It is open.", Action.WAIT, "Close the other.")
+        Scale.opened += 1
+        self.link = await self.links.serial(self.settings)
+        await self.link.write(b"\\x05")""",
+)
+CLOSED = (
+    "    async def watch(self):",
+    """    opened = 0
+
+    async def close(self):
+        Scale.opened -= 1
+
+    async def watch(self):""",
+)
+NO_PORT = (
+    "        self.link = await self.links.serial(self.settings)",
+    """        if not __import__("os").path.exists(self.settings.port):
+            raise OSError("no port")
+        self.link = await self.links.serial(self.settings)""",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "found"),
+    [
+        ("loads", [('family = Family("scale")', "family = 3")], "driver acme-scale: its family"),
+        ("described", [(', description="Silence that ends a frame, in seconds."', "")], "gap_s"),
+        ("example", [('driver = "acme-scale"', 'driver = "other"')], "no table"),
+        ("source", [("Source: Acme, ", "Acme, ")], "No module of it names the source"),
+        ("remedies", [('Action.REPLUG, "Check its cable."', "Action.REPLUG")], "acme_scale.driver:5"),
+        ("absent device", [NO_PORT], "it raises OSError instead of a LinkError"),
+        ("recording", [('"mass_kg": 23.4', '"mass_kg": 23.5')], "event 2, acme.scale.weighed, differs in"),
+        ("recording", [("0.000 out 05", "0.000 out 06")], "does not send the bytes"),
+        ("recording", [("# driver: acme-scale", "# driver: other")], "It has no recording."),
+        ("recording", [("0.000 out 05", "0.000 out 5")], "scale.rec: line 8"),
+        ("cut frame", [SWALLOWED], "the next reading is lost"),
+        ("cut frame", [RAISED], "it raises ValueError instead of a LinkError"),
+        ("garbage", [SWALLOWED], "the next reading is lost"),
+        ("unplugged", [FORGIVING, ("frames(self.link", "frames(Forgiving(self.link)")], "does not end"),
+        ("two devices", [ONLY_ONE, CLOSED], "beside other devices"),
+        ("simulated", [("0223.4", "0223,4")], "does not read what its simulator shows"),
+        ("simulated", [("[borderpost.simulators]", "[other]")], "no simulator of the kind acme-scale"),
+    ],
+)  # fmt: skip
+async def test_fault_is_found(
+    name: str,
+    changes: list[tuple[str, str]],
+    found: str,
+    install: Install,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(acceptance, "ANSWER_S", 0.5)
+    monkeypatch.setattr(behaviour, "NOISES", 4)
+    monkeypatch.setattr(simulated, "ANSWER_S", 0.5)
+    monkeypatch.setattr(replay_player, "ANSWER_S", 0.5)
+    install(*changes)
+    result = await result_of(name)
+    assert result.outcome is AcceptanceOutcome.NOT_HELD
+    assert found in result.found
+    assert result.remedy
+
+
+async def test_leak_is_counted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour, "LEAK_GRACE_S", 0.01)
+    write = "        await self.link.write"
+    install(
+        (write, f"        LEFT.extend(__import__('os').pipe())\n{write}"), ("MASS = ", "LEFT = []\nMASS = ")
+    )
+    try:
+        result = await result_of("no leak")
+    finally:
+        for descriptor in sys.modules["acme_scale.driver"].LEFT:
+            os.close(descriptor)
+    assert f"{2 * OPENS} descriptors" in result.found
+
+
+async def test_exception_of_driver_is_no_exception_of_the_kit(install: Install) -> None:
+    install(("        return Identity(", "        self.close = 3\n        return Identity("))
+    result = await result_of("cut frame")
+    assert "It raises TypeError at open_driver.py:" in result.found
+
+
+async def test_missing_events_are_written(install: Install) -> None:
+    file = install() / "acme_scale/recordings/scale.events.json"
+    expected = json.loads(file.read_text())
+    file.unlink()
+    async with driver_trial(find_package(NAME), NAME) as trial:
+        missing = await judge(CRITERIA[6], trial)
+        assert "no expected events (scale.events.json)" in missing.found
+        assert [path.name for path in await write_all_expected(trial)] == ["scale.rec"]
+    assert json.loads(file.read_text()) == expected
+
+
+async def test_other_folder_has_recordings(install: Install, tmp_path: Path) -> None:
+    recordings = install() / "acme_scale/recordings"
+    recordings.rename(tmp_path / "elsewhere")
+    assert find_package(NAME).recordings == []
+    assert [path.name for path in find_package(NAME, (tmp_path / "elsewhere",)).recordings] == ["scale.rec"]
+
+
+def test_unknown_package_names_those_with_drivers(install: Install) -> None:
+    install()
+    with pytest.raises(PackageError, match=r"No package named acme .*acme-scale"):
+        find_package("acme")
+    with pytest.raises(PackageError, match=r"pytest registers no driver.*entry-points"):
+        find_package("pytest")
