@@ -18,7 +18,7 @@ from gateway.cli._driver.template import EXTRAS, FAMILIES, TEXT_WORDS
 
 EACH = (*FAMILIES, "acme")
 ACCEPTED = {"passport_reader", "card_reader", "barrier", "acme"}
-"""Families whose packages `borderpost accept-driver` accepts: it cannot ask a simulated device for a capture yet."""
+"""Families whose packages `borderpost accept-driver` accepts; it cannot ask for captures at a simulator yet."""
 INVENTED = "kivu-k20"
 
 
