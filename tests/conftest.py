@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from support.process.probes import fork_probes
 
+from drivers.packages import entry_points, vocabularies
 from gateway.testing.leaks import Leftovers, tasks_left
 
 # No deadline, because a machine may be busy; without one, Hypothesis gives its first examples 30 s.
@@ -78,6 +79,15 @@ def no_tasks(no_leftovers: None, request: pytest.FixtureRequest) -> None:
     """
     if inspect.iscoroutinefunction(getattr(request, "function", None)):
         request.getfixturevalue("no_task_left")
+
+
+@pytest.fixture(autouse=True)
+def no_foreign_vocabulary() -> Iterator[None]:
+    """Forget vocabularies of packages that only a test has installed: they are read once a process."""
+    yield
+    if vocabularies._read.cache_info().currsize and any(vocabularies._read()):
+        vocabularies._read.cache_clear()
+        entry_points.offers.cache_clear()
 
 
 @pytest.fixture

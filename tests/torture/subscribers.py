@@ -11,6 +11,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from support.numbered import number_of
 from support.patience import PATIENCE_S
 
 from gateway.client import ReceivedEvent, Workstation
@@ -146,7 +147,7 @@ class DeskSubscriber:
 
     def _take(self, received: ReceivedEvent) -> None:
         envelope, data = received.envelope, received.data
-        number = data.get("number", -1) if isinstance(data, dict) else -1
+        number = number_of(data)
         self.arrivals.append(
             Arrival(
                 at=boot_s(),

@@ -10,6 +10,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.workers import PLUGINS, WorkerFixture, worker_fixture
+from support.numbered import number_of
 from support.patience import PATIENCE_S
 from support.process.probes import spawn_probe
 
@@ -195,7 +196,7 @@ async def test_post_runs_with_malformed_drivers(gateway: GatewayFixture, count: 
         await wire.wait_for_host()
         await wire.send(b"say 1\n")
         async with asyncio.timeout(PATIENCE_S):
-            assert (await anext(aiter(desk))).data["number"] == 1
+            assert number_of((await anext(aiter(desk))).data) == 1
         assert await gateway.stop() == 0
     assert "forkserver_failed" not in gateway.log
 

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway
+from support.numbered import number_of
 from support.patience import PATIENCE_S
 
 from drivers.driver import StateCode
@@ -38,7 +39,7 @@ class Diary:
             async for item in self.desk.events_and_status():
                 match item:
                     case ReceivedEvent():
-                        self.numbers[str(item.position)].append(item.data["number"])
+                        self.numbers[str(item.position)].append(number_of(item.data))
                     # Before the gateway's first sign of life no state is certain.
                     case DeviceStatus(state=state, gateway_online=True) if state is not None:
                         self.states.append((str(item.position), state.state, state.cause))

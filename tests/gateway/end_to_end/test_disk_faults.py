@@ -10,6 +10,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.numbered import number_of
 from support.patience import PATIENCE_S
 from torture.post import Disk, post_in
 from torture.subscribers import readers
@@ -45,8 +46,7 @@ def disk(gateway: GatewayFixture) -> Iterator[Disk]:
 async def next_number(desk: Workstation) -> int:
     async with asyncio.timeout(PATIENCE_S):
         async for received in desk:
-            assert isinstance(received.data, dict)
-            return int(received.data["number"])
+            return number_of(received.data)
     raise AssertionError
 
 

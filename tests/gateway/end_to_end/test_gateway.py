@@ -16,6 +16,7 @@ from cloudevents.v1.http import CloudEvent
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.numbered import number_of
 from support.patience import PATIENCE_S
 from support.process.wall_clock import WallClock, clock_fault
 
@@ -74,7 +75,7 @@ async def condition(desk: Workstation, position: str, wanted: StateCode) -> Devi
 
 
 def numbers(received: list[ReceivedEvent]) -> list[int]:
-    return [r.data["number"] for r in received]
+    return [number_of(r.data) for r in received]
 
 
 async def test_document_reaches_workstation(gateway: GatewayFixture) -> None:
@@ -304,7 +305,7 @@ async def test_last_values_for_late_subscriber(
 
     def number_at(desk: Workstation) -> int | None:
         now = desk.last_value("lane-1/barrier", "test.level")
-        return None if now is None else now.data["number"]
+        return None if now is None else number_of(now.data)
 
     async with gateway.workstation() as late:
         await until(lambda: number_at(late) == 2)

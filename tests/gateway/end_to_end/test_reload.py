@@ -9,6 +9,7 @@ import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.numbered import number_of
 from support.patience import PATIENCE_S
 
 __all__ = ["gateway"]
@@ -50,7 +51,7 @@ async def test_worker_started_during_reload_loses_nothing(gateway: GatewayFixtur
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 async for received in desk:
-                    found.append(received.data["number"])
+                    found.append(number_of(received.data))
                     if len(found) == 20:
                         break
         assert found == list(range(20)), gateway.log
