@@ -1,4 +1,4 @@
-"""What is installed: drivers, vocabularies and simulators by package, with grade and faults.
+"""Installed packages: drivers, vocabularies and simulators by package, with grade and faults.
 
 An entry point of another package is tried in a process of its own, and imported here only if it has no fault.
 """

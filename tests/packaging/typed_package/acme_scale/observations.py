@@ -1,4 +1,4 @@
-"""What the scale reports and does; loads no device library."""
+"""Reports and commands of the scale; loads no device library."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What the package adds to the contract."""
+"""Vocabulary: additions of the package to the contract."""
 
 from acme_scale.observations import Weighed, WeighOut, WeighOutResult
 from drivers.command import CommandType
