@@ -90,7 +90,7 @@ def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | Non
     """Return when somebody was last in the way of a door that was away from open, or about to leave it."""
     away = [*case.signal("open_limit", door).spans(value=False, end_s=to_s)]
     away += [
-        (one.at_s, one.at_s + case.facts.start_s + 1.0)
+        (one.at_s, _closing_until_s(case, one))
         for one in case.actions
         if one.door == door and one.contact == "close" and one.energises
     ]
@@ -101,6 +101,24 @@ def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | Non
         if max(since_s, away_s, from_s) <= min(until_s, left_s, to_s)
     ]
     return max(found, default=None)
+
+
+def _closing_until_s(case: Case, close: Action) -> float:
+    """Return until when a commanded closing may begin.
+
+    It is its time to start, or until its answer if its limit says meanwhile that it has left its open end.
+    """
+    started_s = close.at_s + case.facts.start_s + 1.0
+    answered_s = [
+        case.answers[one.id][-1].at_s
+        for one in case.commands
+        if one.verb == "close" and _door_of(case, one) == close.door and one.id in case.answers
+        and one.at_s <= close.at_s <= case.answers[one.id][-1].at_s
+    ]  # fmt: skip
+    until_s = min([close.at_s + case.facts.close_s, *answered_s[-1:]])
+    if answered_s and case.signal("open_limit", close.door).changes(close.at_s, until_s):
+        return max(started_s, until_s)
+    return started_s
 
 
 def _is_seen_open(case: Case, door: str, from_s: float, to_s: float) -> bool:

@@ -150,7 +150,7 @@ def _open_at_start(case: Case, close: Action) -> None:
     known: dict[tuple[str, str], bool] = {}
     wanted = {(door, name): name == "closed_limit" for door in case.doors for name in LIMITS["open"]}
     for reading in case.readings:
-        if began_s < reading.asked_s and reading.at_s <= close.at_s:
+        if began_s <= reading.asked_s and reading.at_s <= close.at_s:
             known |= {key: value for key, value in reading.values.items() if key in wanted}
             if known == wanted:
                 return

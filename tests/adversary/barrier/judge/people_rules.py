@@ -125,6 +125,10 @@ def closings(case: Case, door: DoorFacts) -> Iterator[Closing]:
             one for one in case.actions
             if one.door == door.name and one.contact == "close" and one.energises and one.wire.arrived
             and 0 <= motion.at_s - one.at_s <= 2.0
+            # After a reopening it is a hand at the button, or a welded contact.
+            and not any(
+                one.at_s < opened_s < motion.at_s for opened_s, _ in case.contact(door, "open").spans()
+            )
         ]  # fmt: skip
         if not causes or motion.details.get("by") != "motor":
             continue

@@ -3,7 +3,7 @@
 Numbers are those of the protocol sheet: 7, 8, 17, 28.
 """
 
-from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.case import SHORTEST_S, Action, Case
 from adversary.barrier.judge.commands_rules import is_reopening
 from adversary.barrier.judge.records import Contact, DoorFacts, Truth
 from adversary.barrier.judge.steps import Steps
@@ -175,7 +175,9 @@ def _one_door(case: Case) -> None:
             if not _is_over(case, grant, action.at_s):
                 text = f"{action.door} is opened while the grant of {other} stands"
                 case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
-        if not action.refused or action.closed_s:
+        # Of a frame and its release that arrive at once, a machine may see nothing.
+        is_too_short = 0 < action.closed_s < SHORTEST_S
+        if (not action.refused or action.closed_s) and not is_too_short:
             grants[action.door] = action
     first, second = (_truly(case, name) for name in case.doors)
     for from_s, to_s in _both(first, second, case.end_s):

@@ -198,6 +198,25 @@ def test_reopening_is_asked_by_nobody(
     assert bool(story.rules(24.0) & {UNASKED, TWICE}) is broken
 
 
+@pytest.mark.parametrize(
+    ("flickers", "answered_s", "broken"), [(True, 8.0, False), (False, 8.0, True), (True, 5.0, True)]
+)
+def test_closing_that_has_not_begun_is_reopened(flickers: bool, answered_s: float, broken: bool) -> None:
+    """Until it is answered, if the open limit has flickered since it was commanded."""
+    story = Story()
+    story.opened()
+    story.command(3.0, "close")
+    story.move(3.0, CLOSE)
+    if flickers:
+        story.signal(4.0, "open_limit", False)
+        story.signal(4.3, "open_limit", True)
+    story.pulse_signal(6.5, 9.0, "presence")
+    story.answer(answered_s, "c1", "failed")
+    story.polls(0.2, 12.0)
+    story.move(6.6, OPEN)
+    assert (UNASKED in story.rules(12.0)) is broken
+
+
 @pytest.mark.parametrize(("flicker_s", "broken"), [(6.3, True), (6.1, False)])
 def test_flicker_ends_no_reopening(flicker_s: float, broken: bool) -> None:
     """The open limit is read at 6.0 s, and again unless both limits are made since 6.1 s."""

@@ -73,6 +73,17 @@ def test_stop_ends_a_grant(stop: str, is_closed: bool, broken: bool) -> None:
     assert (GRANT in story.rules(18.0)) is broken
 
 
+@pytest.mark.parametrize(("pulse_s", "broken"), [(0.02, False), (0.06, True)])
+def test_opening_too_short_for_a_machine_is_no_grant(pulse_s: float, broken: bool) -> None:
+    """A stalled adapter delivers it and its release at once."""
+    story = gate()
+    story.command(3.0, "open", door="first")
+    story.move(3.0, OPEN, pulse_s=pulse_s)
+    story.command(7.0, "open", "c2", door="second")
+    story.move(7.0, SECOND_OPEN)
+    assert (GRANT in story.rules(18.0)) is broken
+
+
 @pytest.mark.parametrize(("acts", "broken"), [(False, False), (True, True)])
 def test_refused_opening_is_no_grant(acts: bool, broken: bool) -> None:
     """Unless the board has closed the contact nevertheless."""

@@ -375,3 +375,15 @@ def test_state_against_two_readings_is_found(change: str, broken: bool) -> None:
         case "another life":
             story.add(Life(2.85, 1, "killed"), Life(2.9, 2, "started"))
     assert (AGAINST in story.rules(8.0)) is broken
+
+
+@pytest.mark.parametrize(("opened_s", "broken"), [(2.4, True), (2.6, False)])
+def test_reading_at_the_moment_of_the_start_counts(opened_s: float, broken: bool) -> None:
+    """A quick board is read in no time."""
+    story = Story()
+    story.opened(opened_s)
+    story.add(Life(2.0, 1, "killed"), Life(2.5, 2, "started"))
+    story.polls(2.5, 8.0)
+    story.command(5.0, "close", life=2)
+    story.move(5.0, CLOSE)
+    assert (AT_START in story.rules(8.0)) is broken

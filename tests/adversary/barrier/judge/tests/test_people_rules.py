@@ -287,3 +287,14 @@ def test_alarm_needs_a_door_away_from_open(left_s: float, broken: bool) -> None:
     story.move(4.2, OPEN)
     story.polls(0.2, 9.0)
     assert ((10, "no alarm") in story.rules(9.5)) is broken
+
+
+@pytest.mark.parametrize(("opened_s", "broken"), [(4.1, False), (None, True)])
+def test_closing_by_hand_after_a_reopening_is_not_judged(opened_s: float | None, broken: bool) -> None:
+    """The frame of the closing before is not its cause."""
+    story = closing_on_a_person()
+    if opened_s is not None:
+        story.move(opened_s, OPEN)
+        story.motion(opened_s + 0.05, "opening")
+        story.motion(4.7, "closing")
+    assert (LATE in reopened(story, 6.0)) is broken
