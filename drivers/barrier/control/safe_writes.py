@@ -134,18 +134,20 @@ class SafeWrites:
     def hold_obstructed(self, index: int, now: Situation, now_s: float, *, was_ours: bool) -> None:
         """Stop an obstructed door that must not be opened.
 
-        `was_ours`: this gateway commanded its movement.
+        `was_ours`: this gateway commanded its movement, which ends when the obstruction is detected. Its
+        closing goes on until the reopening is written, so local control that begins before that stops it.
         """
         one = self._doors[index]
+        is_closing = one.obstruction.is_of_command and not one.obstruction.has_begun
         stop = one.door.stop
         present = one.door.inputs is not None and bool(one.door.inputs.presence)
         if not one.obstruction.is_due:
             return
         if stop.is_in_effect and one.wiring.stop is not None:
-            if not (stop.is_pending or present):
-                one.obstruction.cancel()  # the way of the stopped door is free
+            if not stop.is_pending and (not present or now.maintenance is not None):
+                one.obstruction.cancel()  # the way of the stopped door is free, or local control has it
         elif not self._may_reopen(index, now, now_s):
-            if now.maintenance is not None and not was_ours:
+            if now.maintenance is not None and not (was_ours or is_closing):
                 one.obstruction.cancel()  # local control has priority
             elif one.wiring.stop is not None:
                 one.door.on_stop(now_s)

@@ -720,6 +720,43 @@ def test_obstructed_door_that_may_not_open_is_stopped(why: str) -> None:
         assert not {REOPEN, Actuation(ActuationKind.STOP)} & set(machine.machine.due(now_s))
 
 
+def test_door_that_leaves_its_open_end_again_is_reopened() -> None:
+    """Somebody closes it by its button, or a contact is welded, as soon as the reopening has opened it."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.relays(20.6)
+    machine.sense(21, BETWEEN, presence=True)
+    machine.write(REOPEN, 21)
+    machine.sense(22.2, OPEN, presence=True)
+    machine.sense(22.4, BETWEEN, presence=True)
+    assert machine.machine.due(22.4) == (REOPEN,)
+
+    machine.write(REOPEN, 22.4)
+    machine.sense(22.6, OPEN, presence=True)
+    machine.sense(22.8, BETWEEN, presence=True)
+    assert machine.machine.due(22.8) == (), "the contact may still be closed"
+    assert machine.machine.due(23.4) == (REOPEN,)
+
+
+@pytest.mark.parametrize("control", ["lease", "key"])
+def test_local_control_before_the_reopening_stops(control: str) -> None:
+    """It begins in the dead time after the release, while the door closes on a person."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(20.2, BETWEEN, presence=True)
+    machine.write(RELEASE, 20.2)
+    if control == "lease":
+        machine.ask(SetMaintenance(duration_s=60, reason="a test"), 20.3)
+    key = {"key_switch": control == "key"}
+    machine.sense(20.4, BETWEEN, presence=True, inputs=key)
+    assert machine.machine.due(20.4) == (Actuation(ActuationKind.STOP),)
+
+    machine.write(Actuation(ActuationKind.STOP), 20.4)
+    for now_s in (20.6, 21.2, 79, 90):
+        machine.sense(now_s, BETWEEN, presence=True, inputs=key if now_s < 80 else {})
+        assert machine.machine.due(now_s) == (), "local control has priority, and the door rests"
+
+
 def test_local_closing_is_left_alone() -> None:
     """The key switch is turned: the person there closes it by its button."""
     machine = MachineFixture()

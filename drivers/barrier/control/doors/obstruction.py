@@ -6,6 +6,8 @@ from drivers.barrier.observations import AlarmKind, BarrierAlarm, MovementState
 
 REOPEN_AGAIN_S = 2.0
 """Time after which an acknowledged reopening is repeated while the door is not sensed open, in seconds."""
+LEFT_AGAIN_S = 1.0
+"""The same for a door that was sensed open and has left its end again: the pulse before is over."""
 
 
 class ObstructionReversal:
@@ -32,6 +34,10 @@ class ObstructionReversal:
         """Time of the last acknowledged reopening."""
         self._ended_s: float | None = None
         """Time since when the door is at an end that ends the handling."""
+        self._was_open = False
+        """True if the door was sensed open at the last reading."""
+        self._has_left_again = False
+        """True once the door has left the open limit since the last acknowledged reopening."""
 
     def on_movement(self) -> None:
         """Note a commanded movement: an obstruction of it is a new one. A reopening stays due."""
@@ -52,11 +58,12 @@ class ObstructionReversal:
 
     def on_reopening_acknowledged(self, now_s: float) -> None:
         """Note that the board has acknowledged a reopening: readings from now on show its effect."""
-        self._acknowledged_s, self._ended_s = now_s, None
+        self._acknowledged_s, self._ended_s, self._has_left_again = now_s, None, False
 
     def is_due_at(self, now_s: float) -> bool:
         """Return True if a reopening must be written now."""
-        waits = self._acknowledged_s is not None and now_s - self._acknowledged_s < REOPEN_AGAIN_S
+        again_s = LEFT_AGAIN_S if self._has_left_again else REOPEN_AGAIN_S
+        waits = self._acknowledged_s is not None and now_s - self._acknowledged_s < again_s
         return self.is_due and not waits
 
     def on_inputs(self, now_s: float) -> tuple[BarrierAlarm, ...]:
@@ -89,14 +96,13 @@ class ObstructionReversal:
 
         Before a reopening is acknowledged, an open limit proves little: the door may not have left it yet.
         """
-        at_end = self._door.state is MovementState.OPEN or (
-            self._door.state is MovementState.CLOSED and not present
-        )
+        is_open = self._door.state is MovementState.OPEN
+        self._has_left_again = self._has_left_again or (self._was_open and not is_open)
+        self._was_open = is_open
+        at_end = is_open or (self._door.state is MovementState.CLOSED and not present)
         if not at_end:
             self._ended_s = None
         elif self._ended_s is None:
             self._ended_s = now_s
-        elif now_s - self._ended_s >= CONFIRM_S or (
-            self._door.state is MovementState.OPEN and self._acknowledged_s is not None
-        ):
+        elif now_s - self._ended_s >= CONFIRM_S or (is_open and self._acknowledged_s is not None):
             self.is_due = False
