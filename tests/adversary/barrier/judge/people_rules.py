@@ -147,7 +147,7 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             start_s - 1, closing.to_s
         ):
             continue
-        if _reads_open(case, door, start_s):
+        if _reads_at_end(case, door, start_s):
             continue
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
@@ -218,15 +218,22 @@ def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -
     return polls_s if polls_s <= case.facts.pulse_s else AGAIN_S
 
 
-def _reads_open(case: Case, door: DoorFacts, at_s: float) -> bool:
-    """Return whether a shorted wire shows a closing door at its open end, so that nothing is to be seen."""
+def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
+    """Return whether a shorted wire shows a closing door at an end, so that nothing is to be seen.
+
+    At the closed end it is guarded until the limit is steady.
+    """
     prefix = f"{door.name}-" if door.name else ""
-    shorted = any(
-        one.name == "shorted-wire" and one.details.get("signal") == f"{prefix}open-limit"
-        and one.at_s <= at_s <= one.until_s
-        for one in case.troubles
-    )  # fmt: skip
-    return shorted and case.signal("open_limit", door.name).throughout(at_s - 0.2, at_s + 0.3)
+    return any(
+        case.signal(limit, door.name).throughout(at_s - before_s, at_s + 0.3)
+        and any(
+            one.name == "shorted-wire"
+            and one.details.get("signal") == prefix + limit.replace("_", "-")
+            and one.at_s <= at_s <= one.until_s
+            for one in case.troubles
+        )
+        for limit, before_s in (("open_limit", 0.2), ("closed_limit", 0.7))
+    )
 
 
 def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:

@@ -158,6 +158,17 @@ def test_shorted_open_limit_hides_a_closing(from_s: float, until_s: float, broke
 
 
 @pytest.mark.parametrize(
+    ("made_s", "until_s", "broken"), [(3.25, 5.0, False), (3.35, 5.0, True), (3.25, 3.99, True)]
+)
+def test_shorted_closed_limit_hides_a_closing(made_s: float, until_s: float, broken: bool) -> None:
+    """Once it is steady: a limit that flickers ends no guard."""
+    story = closing_on_a_person()
+    story.pulse_signal(made_s, 4.5, "closed_limit")
+    story.trouble(made_s, "shorted-wire", until_s, signal="closed-limit")
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
     ("signal", "until_s", "broken"),
     [
         ("open-limit", 4.35, False),
