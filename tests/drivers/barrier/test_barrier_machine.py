@@ -757,6 +757,19 @@ def test_local_control_before_the_reopening_stops(control: str) -> None:
         assert machine.machine.due(now_s) == (), "local control has priority, and the door rests"
 
 
+@pytest.mark.parametrize("control", ["lease", "key"])
+def test_closing_of_an_earlier_run_is_stopped_under_local_control(control: str) -> None:
+    """A door between its ends at the first reading may be closing by a command of the run before."""
+    machine = MachineFixture()
+    machine.sense(0, BETWEEN)
+    key = {"key_switch": control == "key"}
+    if control == "lease":
+        machine.ask(SetMaintenance(duration_s=60, reason="a test"), 1)
+    machine.sense(1.2, BETWEEN, inputs=key)
+    machine.sense(1.4, BETWEEN, presence=True, inputs=key)
+    assert machine.machine.due(1.4) == (Actuation(ActuationKind.STOP),)
+
+
 def test_local_closing_is_left_alone() -> None:
     """The key switch is turned: the person there closes it by its button."""
     machine = MachineFixture()

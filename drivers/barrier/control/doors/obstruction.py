@@ -24,7 +24,7 @@ class ObstructionReversal:
         self.was_noticed = False
         """True once an obstruction was detected during this movement."""
         self.is_of_command = False
-        """True if this gateway commanded the closing that was obstructed."""
+        """True if this gateway commanded the closing that was obstructed, maybe before its last start."""
         self.is_released = False
         """True once the board has acknowledged a release for this obstruction."""
         self.has_begun = False
@@ -76,7 +76,11 @@ class ObstructionReversal:
         if self.was_noticed or not present or not door.may_be_closing:
             return ()
         transaction = None if door.movement is None else door.movement.transaction
-        self.is_of_command = door.movement is not None and door.movement.goal is MovementState.CLOSED
+        self.is_of_command = (
+            door.state is MovementState.UNKNOWN
+            if door.movement is None
+            else door.movement.goal is MovementState.CLOSED
+        )
         self.was_noticed, self.is_released, self.has_begun = True, False, False
         self._acknowledged_s = self._ended_s = None
         if not (door.stop.is_in_effect and self._has_stop_contact):

@@ -149,6 +149,8 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             continue
         if _reads_at_end(case, door, start_s):
             continue
+        if case.signal("closed_limit", door.name).throughout(closing.from_s, start_s + 0.3):
+            continue  # commanded at the closed end, which it has not left
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
         unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.awaited)

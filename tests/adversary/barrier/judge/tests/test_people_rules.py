@@ -169,6 +169,16 @@ def test_shorted_closed_limit_hides_a_closing(made_s: float, until_s: float, bro
 
 
 @pytest.mark.parametrize(
+    ("from_s", "until_s", "broken"), [(3.0, 4.35, False), (3.1, 4.35, True), (3.0, 4.25, True)]
+)
+def test_door_at_its_closed_end_is_not_judged(from_s: float, until_s: float, broken: bool) -> None:
+    """A closing was commanded there since 3.05 s."""
+    story = closing_on_a_person()
+    story.pulse_signal(from_s, until_s, "closed_limit")
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
     ("signal", "until_s", "broken"),
     [
         ("open-limit", 4.35, False),
