@@ -1,20 +1,21 @@
-"""Assembly of received events: duplicates removed, images added, gaps counted."""
+"""Received events: duplicates removed, images added, gaps counted; their queue to the caller."""
 
 import asyncio
 import contextlib
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from drivers.observation import Observation
 from gateway.client.decoder import Decoder
-from gateway.client.models import DiscardCounts, ReceivedEvent
+from gateway.client.models import DeviceStatus, DiscardCounts, ReceivedEvent
 from gateway.contract.envelope import Event, read_event
 from gateway.contract.topics import Position
 
 if TYPE_CHECKING:
     from gateway.client.verification import SignatureVerifier
 
+MAX_QUEUED_EVENTS = 10_000
 REMEMBERED_IDS = 10_000
 MAX_PENDING_IMAGE_BYTES = 128 * 1024 * 1024
 IMAGE_TIMEOUT_S = 2.0
@@ -116,3 +117,30 @@ def _roles(received: ReceivedEvent) -> set[str]:
     with contextlib.suppress(TypeError, KeyError, AttributeError):  # of a newer version, or not of a gateway
         return {attachment["role"] for attachment in received.data.get("attachments", ())}
     return set()
+
+
+class EventQueue:
+    """Events and status changes in the order of their arrival; the oldest are dropped when it is full."""
+
+    def __init__(self, discarded: DiscardCounts) -> None:
+        self._items: deque[ReceivedEvent | DeviceStatus] = deque(maxlen=MAX_QUEUED_EVENTS)
+        self._changed = asyncio.Event()
+        self._discarded = discarded
+
+    def put(self, item: ReceivedEvent | DeviceStatus) -> None:
+        """Append an item."""
+        self._items.append(item)
+        self._changed.set()
+
+    async def items(self) -> AsyncIterator[ReceivedEvent | DeviceStatus]:
+        """Iterate without end; events that became stale in the queue are dropped and counted."""
+        loop = asyncio.get_running_loop()
+        while True:
+            while self._items:
+                item = self._items.popleft()
+                if isinstance(item, ReceivedEvent) and item.is_stale_at(loop.time()):
+                    self._discarded.expired += 1
+                    continue
+                yield item
+            self._changed.clear()
+            await self._changed.wait()

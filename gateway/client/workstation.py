@@ -32,8 +32,7 @@ from gateway.client.commands import (
 )
 from gateway.client.connection import Connection, connect_properties, subscriptions
 from gateway.client.decoder import OnUndecoded, desk_decoder
-from gateway.client.event_queue import EventQueue
-from gateway.client.events import EventAssembler
+from gateway.client.events import EventAssembler, EventQueue
 from gateway.client.freshness import Freshness
 from gateway.client.message_router import MessageRouter
 from gateway.client.models import (

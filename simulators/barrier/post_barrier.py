@@ -19,8 +19,7 @@ from simulators.barrier.timeline import RealClock, Timeline
 from simulators.barrier.wirelog import Connection, Entry, Frame, MachineEvent, WireLog
 from simulators.errors import SimulatorError
 from simulators.links.tcp_listener import HOST
-from simulators.scheduled_faults import ScheduledFault
-from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
+from simulators.simulator import EmitCallback, ScheduledFault, Simulator, SimulatorSettings
 
 KEPT = 10_000
 """Number of log entries kept in memory."""

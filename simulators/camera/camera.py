@@ -29,8 +29,7 @@ from simulators.http.server import HttpServer, Request, Response
 from simulators.http.service import ServiceSettings
 from simulators.links.tcp_listener import HOST
 from simulators.links.tcp_service import TcpService
-from simulators.scheduled_faults import ScheduledFault
-from simulators.simulator import EmitCallback, Simulator
+from simulators.simulator import EmitCallback, ScheduledFault, Simulator
 
 MOST_PEOPLE = 4
 

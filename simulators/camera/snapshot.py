@@ -22,7 +22,7 @@ from simulators.camera.faults import (
 )
 from simulators.camera.slow_writer import chunks_to_send, delayed
 from simulators.http.server import Request, Response
-from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import ScheduledFault
 
 BOUNDARY = "picture-boundary"
 LOGIN_PAGE = b"<!DOCTYPE html><title>Log in</title><form><input name=user></form>"

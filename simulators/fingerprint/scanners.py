@@ -18,8 +18,7 @@ from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
 from simulators.links.serial_line import SerialLine
 from simulators.links.tcp_listener import HOST
-from simulators.scheduled_faults import ScheduledFault
-from simulators.simulator import EmitCallback, Simulator
+from simulators.simulator import EmitCallback, ScheduledFault, Simulator
 from simulators.usb.usbip_bus import UsbIpBus
 
 

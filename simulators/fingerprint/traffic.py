@@ -12,8 +12,7 @@ from simulators.errors import SimulatorError
 from simulators.faults import Fault
 from simulators.fingerprint.fingers import Finger, Pattern, SkinCondition, Touch
 from simulators.fingerprint.platen import Platen
-from simulators.scheduled_faults import ScheduledFault
-from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
+from simulators.simulator import EmitCallback, ScheduledFault, Simulator, SimulatorSettings
 
 MOSTLY_CLEAN = {
     SkinCondition.CLEAN: 16.0,

@@ -20,8 +20,7 @@ from simulators.passport.hid import IDENTITIES, HidFormat, HidReader
 from simulators.passport.reader import MrzReader, lines_of
 from simulators.passport.rte import Rte
 from simulators.passport.text import LineEnd, Text
-from simulators.scheduled_faults import ScheduledFault
-from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
+from simulators.simulator import EmitCallback, ScheduledFault, Simulator, SimulatorSettings
 from simulators.travellers import EVEN_MIX, TravellerGenerator
 
 if TYPE_CHECKING:  # loaded for barcodes only

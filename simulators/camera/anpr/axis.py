@@ -20,7 +20,7 @@ from simulators.camera.faults import ActiveFaults, AnyPlateFault, Duplicate, NoL
 from simulators.camera.slow_writer import chunks_to_send, delayed
 from simulators.http.server import Request, Response, json_response
 from simulators.links.tcp_service import ClientDisconnectedError
-from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import ScheduledFault
 
 SERIAL_NUMBER = "SIMAXI0001"
 

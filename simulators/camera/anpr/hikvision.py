@@ -20,7 +20,7 @@ from simulators.camera.anpr.plate_camera import Passage, PlateCameraSettings, St
 from simulators.camera.faults import ActiveFaults, AnyHikvisionFault, NoLength, OtherNamespace
 from simulators.camera.multipart import part
 from simulators.http.server import Request, Response
-from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import ScheduledFault
 
 BOUNDARY = "boundary"
 NAMESPACE = "http://www.isapi.org/ver20/XMLSchema"

@@ -19,7 +19,7 @@ from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.scene import View, jpeg, plate_close_up
 from simulators.camera.slow_writer import chunks_to_send, delayed
 from simulators.errors import SimulatorError
-from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import ScheduledFault
 
 KEPT = 200
 """Number of passages that a camera stores."""

@@ -44,8 +44,7 @@ from simulators.camera.slow_writer import delayed
 from simulators.faults import Fault
 from simulators.http.server import Request, Response
 from simulators.links.tcp_listener import HOST
-from simulators.scheduled_faults import ScheduledFault
-from simulators.simulator import EmitCallback
+from simulators.simulator import EmitCallback, ScheduledFault
 
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
 INPUT = "DIGIT_INPUT_000"

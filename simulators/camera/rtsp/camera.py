@@ -8,7 +8,7 @@ from simulators.camera.camera import Camera, SceneSettings
 from simulators.camera.faults import AnyVideoFault, NotFound, PacketLoss, Slow, Stall
 from simulators.camera.rtsp.server import Codec, RtspServer
 from simulators.faults import Fault
-from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import ScheduledFault
 
 
 class RtspCameraSettings(SceneSettings):
