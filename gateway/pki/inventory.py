@@ -194,8 +194,9 @@ class _Reading:
         if (site.authority, site.name_prefix) != (post.authority, post.name_prefix):
             self._fault(
                 (*key, "authority"),
-                f"{named.site} belongs to {site.authority}, with the prefix {site.name_prefix!r}, further up",
-                "write the same for every gateway of a site",
+                f"an earlier gateway of {named.site} has the authority {site.authority} and the prefix "
+                f"{site.name_prefix!r}",
+                "write the same authority and name_prefix for every gateway of a site",
             )
         self._profiles.add(named.profile == "training")
         if len(self._profiles) > 1:

@@ -78,7 +78,7 @@ class SourceFile:
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement defines; a call, which may register something, by its line."""
+    """Yield the names that a statement defines. A call may register something: its name is its line."""
     match statement:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name

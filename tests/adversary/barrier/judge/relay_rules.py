@@ -175,9 +175,7 @@ def _one_door(case: Case) -> None:
             if not _is_over(case, grant, action.at_s):
                 text = f"{action.door} is opened while the grant of {other} stands"
                 case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
-        # Of a frame and its release that arrive at once, a machine may see nothing.
-        is_too_short = 0 < action.closed_s < SHORTEST_S
-        if (not action.refused or action.closed_s) and not is_too_short:
+        if _may_open(case, action):
             grants[action.door] = action
     first, second = (_truly(case, name) for name in case.doors)
     for from_s, to_s in _both(first, second, case.end_s):
@@ -220,6 +218,17 @@ def _is_moved(case: Case, door: str, from_s: float, to_s: float) -> bool:
         )
         for one in case.troubles
     )  # fmt: skip
+
+
+def _may_open(case: Case, action: Action) -> bool:
+    """Return whether the frame of an opening has reached the machine.
+
+    A board may hang up instead of executing it, and an adapter may deliver it and its release at once.
+    """
+    if action.closed_s:
+        return action.closed_s >= SHORTEST_S
+    contact = case.contact(case.doors[action.door], "open")
+    return not action.refused and contact.ever(action.at_s, action.at_s + 1.0)  # closed before
 
 
 def _truly(case: Case, door: str) -> list[tuple[float, bool]]:

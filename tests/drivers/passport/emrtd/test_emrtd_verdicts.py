@@ -338,7 +338,7 @@ def test_one_proof_is_enough(content: bytes, active: tuple[str, str] | None) -> 
     assert CA in found
 
 
-# The printed_mrz zone.
+# The printed zone.
 
 
 @pytest.mark.parametrize("lines", [CARD, CARD[::-1], (CARD[1], CARD[2], CARD[0]), ("".join(CARD),)])
@@ -370,7 +370,7 @@ def test_no_printed_zone() -> None:
     assert (checks[-1].id, checks[-1].reason) == (check_results.MRZ_VS_DG1, "no_printed_mrz")
 
 
-# What a result has beside its checks.
+# Other parts of a result.
 
 
 def test_result_names_what_was_read() -> None:

@@ -84,6 +84,19 @@ def test_opening_too_short_for_a_machine_is_no_grant(pulse_s: float, broken: boo
     assert (GRANT in story.rules(18.0)) is broken
 
 
+@pytest.mark.parametrize(("is_closed", "broken"), [(False, False), (True, True)])
+def test_opening_that_closes_no_contact_is_no_grant(is_closed: bool, broken: bool) -> None:
+    """The board hangs up instead; a contact that is closed already opens the door all the same."""
+    story = gate()
+    if is_closed:
+        story.contact(2.9, 3.4, OPEN)
+    story.command(3.0, "open", door="first")
+    story.frame(3.0, "0502000005")
+    story.command(7.0, "open", "c2", door="second")
+    story.move(7.0, SECOND_OPEN)
+    assert (GRANT in story.rules(18.0)) is broken
+
+
 @pytest.mark.parametrize(("acts", "broken"), [(False, False), (True, True)])
 def test_refused_opening_is_no_grant(acts: bool, broken: bool) -> None:
     """Unless the board has closed the contact nevertheless."""

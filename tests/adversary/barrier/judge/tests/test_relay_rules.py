@@ -1,4 +1,4 @@
-"""Judge of relays: known violations, and each excuse just inside and just outside."""
+"""Judge of relays: known violations, and every excuse on both sides of its limit."""
 
 import pytest
 from adversary.barrier.judge.records import Contact, LaneFacts, Truth

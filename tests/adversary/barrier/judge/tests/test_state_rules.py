@@ -1,4 +1,4 @@
-"""Judge of what is reported: known violations, and each excuse just inside and just outside."""
+"""Judge of what is reported: known violations, and every excuse on both sides of its limit."""
 
 from dataclasses import replace
 
