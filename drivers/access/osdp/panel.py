@@ -23,6 +23,11 @@ QUEUE_TIMEOUT_S = 0.6
 """Time limit of a command's wait for the line, in seconds."""
 RESPONSE_TIMEOUT_S = 0.6
 """Time limit of its response, in seconds; libosdp would repeat the command after 1.0 s."""
+HELD_S = 0.25
+"""Time without a response after which a frame that an adapter still holds is discarded, in seconds.
+
+A reader responds within 200 ms (OSDP 2.2), and 13 bytes take 14 ms at 9,600 Bd.
+"""
 TEMPORARY_ON = 5
 """Control code of OUT: on, and off again at the end of the timer."""
 TIMER_COMPLIANCE_LEVELS = frozenset({3, 4})
@@ -175,12 +180,15 @@ class ControlPanel:
 
     async def _wait_for_response(self, done: "asyncio.Future[int]") -> None:
         """Wait for the reader's response."""
-        try:
-            async with asyncio.timeout(RESPONSE_TIMEOUT_S):
-                status = await done
-        except TimeoutError:
+        for limit_s in (HELD_S, RESPONSE_TIMEOUT_S - HELD_S):
+            await asyncio.wait((done,), timeout=limit_s)
+            if done.done():
+                break
+            self._link.discard_output()
+        else:
             self._fail(failure := _unanswered())
-            raise failure from None
+            raise failure
+        status = done.result()
         if status == osdp_sys.COMPLETION_OK:
             return
         if self.channel.last_reply == NAK:

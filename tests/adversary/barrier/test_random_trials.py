@@ -16,6 +16,14 @@ QUICK_S = 25.0
 """Virtual time of a trial in `make test`, in seconds."""
 IN_PROCESS = tuple(board for board in BOARDS if board not in PRELOADED)
 THEMES = ("people", "lossy", "kills")
+FOUND = (
+    ("wirenboard-tcp", 15054),  # a lease between release and reopening
+    ("numato", 20004),  # closed by hand as soon as it is open again
+    ("lcus", 20044),  # the same, by a welded contact
+    ("generic-pulse", 20001),  # a lease after a restart in the middle of a closing
+    ("osdp", 24047),  # an adapter that holds a frame for half a second
+)
+"""Boards and seeds of trials that have found faults of the driver, all mended since."""
 
 
 @pytest.mark.long(6)
@@ -33,6 +41,13 @@ def test_trials_break_nothing(board: str) -> None:
     for seed in range(1, 16):
         trial = run_trial(board, seed)
         assert not trial.violations, f"{trial.name}\n" + "\n".join(map(str, trial.violations))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("board", "seed"), FOUND)
+def test_trial_that_has_found_a_fault_breaks_nothing(board: str, seed: int) -> None:
+    trial = run_trial(board, seed)
+    assert not trial.violations, f"{trial.name}\n" + "\n".join(map(str, trial.violations))
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -738,6 +738,19 @@ def test_door_that_leaves_its_open_end_again_is_reopened() -> None:
     assert machine.machine.due(23.4) == (REOPEN,)
 
 
+@pytest.mark.parametrize(("left_s", "opens"), [(22.0, True), (29.0, False)])
+def test_door_that_leaves_its_closed_end_while_it_may_close_is_reopened(left_s: float, opens: bool) -> None:
+    """A shorted wire of the closed limit looks like an end, and then like a forced opening."""
+    machine = MachineFixture(close_timeout_s=8)
+    machine.closing(20)
+    machine.relays(20.6)
+    for now_s in (21.2, 21.4, 21.6, left_s - 0.2):
+        machine.sense(now_s, CLOSED)
+    machine.sense(left_s, BETWEEN, presence=True)
+    assert (REOPEN in machine.machine.due(left_s)) is opens
+    assert AlarmKind.FORCED_OPEN in machine.alarms
+
+
 @pytest.mark.parametrize("control", ["lease", "key"])
 def test_local_control_before_the_reopening_stops(control: str) -> None:
     """It begins in the dead time after the release, while the door closes on a person."""

@@ -64,7 +64,11 @@ class DoorTracker:
         self._arrived_s: float | None = None
         """Time at which a closing has reached the closed limit; None: it has not closed since."""
         self._closing_until_s = float("-inf")
-        """Until when a closing may go on that was commanded at the closed limit, which may have flickered."""
+        """Until when the last commanded closing may go on, though the closed limit is made."""
+        self._began_closed = False
+        """True if that closing was commanded at the closed limit, which may have flickered."""
+        self._may_still_close = False
+        """True from when the door has left the closed limit within that time until it is at an end."""
         self._end_s = 0.0
         """Time since when it is at its end."""
         self._open_s: float | None = None
@@ -79,16 +83,19 @@ class DoorTracker:
     def may_be_closing(self) -> bool:
         """True if the door may be closing, by its inputs and the commands to it.
 
-        A door that is between its ends at the first reading may be closing as well, and a commanded closing
-        until the closed limit is steady.
+        A door that is between its ends at the first reading may be closing as well, a commanded closing
+        until the closed limit is steady, and one that leaves the limit while it may take its time: the limit
+        may have been a shorted wire.
         """
         movement = self.movement
         if movement is not None and movement.goal is MovementState.CLOSED:
             return True
         if movement is not None and not movement.has_reached:
             return False  # it opens, from whatever position
-        return self.state is MovementState.CLOSING or (
-            self.state is MovementState.UNKNOWN and self._between_s is not None
+        return (
+            self.state is MovementState.CLOSING
+            or self._may_still_close
+            or (self.state is MovementState.UNKNOWN and self._between_s is not None)
         )
 
     def may_be_open(self, now_s: float) -> bool:
@@ -100,12 +107,13 @@ class DoorTracker:
         self.end_movement(MovementResult.STOPPED, movement.requested_s)  # one that a stop has ended already
         self.movement = movement
         self.stop.end()
-        self.is_overdue = False
+        self.is_overdue = self._may_still_close = False
         self._closing_until_s = float("-inf")
         if movement.goal is MovementState.OPEN:
             self.grant.on_command(movement.requested_s)
-        elif movement.start_state is MovementState.CLOSED:
+        else:
             self._closing_until_s = movement.requested_s + self._settings.close_timeout_s
+            self._began_closed = movement.start_state is MovementState.CLOSED
         if self._between_s is not None:
             self._between_s = movement.requested_s
 
@@ -201,7 +209,7 @@ class DoorTracker:
             self._open_s, self.is_open_too_long = None, False
         elif self.state is not MovementState.OPEN:
             self._open_s = now_s
-        self.state, self._between_s = end, None
+        self.state, self._between_s, self._may_still_close = end, None, False
         self.is_overdue = self.is_overdue and self.movement is not None
 
     def _moving_state(self, now_s: float) -> MovementState:
@@ -209,7 +217,8 @@ class DoorTracker:
         if self._between_s is None:
             self._between_s = now_s
             has_flickered = self._arrived_s is not None and now_s - self._arrived_s < CONFIRM_S
-            if has_flickered or (self.state is MovementState.CLOSED and now_s < self._closing_until_s):
+            self._may_still_close = self.state is MovementState.CLOSED and now_s < self._closing_until_s
+            if has_flickered or (self._may_still_close and self._began_closed):
                 self._towards = MovementState.CLOSING
         if self.stop.is_proven:
             return MovementState.STOPPED
