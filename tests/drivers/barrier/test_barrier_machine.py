@@ -751,6 +751,30 @@ def test_door_that_leaves_its_closed_end_while_it_may_close_is_reopened(left_s: 
     assert AlarmKind.FORCED_OPEN in machine.alarms
 
 
+def test_door_that_rests_between_its_ends_is_not_reopened() -> None:
+    """It has left its closed end while it may close, and has reached none since."""
+    machine = MachineFixture(open_timeout_s=8, close_timeout_s=8)
+    machine.closing(20)
+    machine.relays(20.6)
+    for now_s in (21.2, 21.4, 21.6, 21.8):
+        machine.sense(now_s, CLOSED)
+    for now_s in (22, 26, 31):
+        machine.sense(now_s, BETWEEN)
+    machine.sense(31.2, BETWEEN, presence=True)
+    assert machine.machine.due(31.2) == ()
+
+
+def test_door_that_did_not_open_is_not_reopened() -> None:
+    """It was between its ends at the start, and was commanded to open since: it does not close."""
+    machine = MachineFixture(open_timeout_s=6, close_timeout_s=10)
+    machine.sense(0, BETWEEN)
+    machine.sense(10.4, BETWEEN)
+    machine.open(10.5)
+    machine.sense(16.7, BETWEEN)
+    machine.sense(17, BETWEEN, presence=True)
+    assert machine.machine.due(17) == ()
+
+
 @pytest.mark.parametrize("control", ["lease", "key"])
 def test_local_control_before_the_reopening_stops(control: str) -> None:
     """It begins in the dead time after the release, while the door closes on a person."""

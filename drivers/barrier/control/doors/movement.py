@@ -68,7 +68,7 @@ class DoorTracker:
         self._began_closed = False
         """True if that closing was commanded at the closed limit, which may have flickered."""
         self._may_still_close = False
-        """True from when the door has left the closed limit within that time until it is at an end."""
+        """True once the door has left the closed limit in that time, until it is at an end or blocked."""
         self._end_s = 0.0
         """Time since when it is at its end."""
         self._open_s: float | None = None
@@ -116,6 +116,8 @@ class DoorTracker:
             self._began_closed = movement.start_state is MovementState.CLOSED
         if self._between_s is not None:
             self._between_s = movement.requested_s
+            if movement.goal is MovementState.OPEN:
+                self._towards = MovementState.OPENING
 
     def on_rejected(self) -> None:
         """Note that the board has refused: the door was not told to move."""
@@ -224,6 +226,7 @@ class DoorTracker:
             return MovementState.STOPPED
         if self._for_s(now_s) <= self._within_s():
             return self._towards
+        self._may_still_close = False
         return MovementState.BLOCKED
 
     def _for_s(self, now_s: float) -> float:
