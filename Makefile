@@ -99,7 +99,7 @@ vm-needs:
 	@"$(PYTHON)" tests/vm/needs.py
 vm-test: vm-needs deb $(VENV)/.dev
 	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
-		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm $(if $(ONLY),-k "$(ONLY)")
 
 # Replays recordings (NAMES, or all) through a real gateway and writes the expected events beside them.
 recordings: $(VENV)/.dev

@@ -24,7 +24,7 @@ from drivers.links.settings import Settings
 from drivers.registry import load_driver
 
 ATTEMPTS = 8
-"""Number of attempts: a pseudonym may by chance contain the text that it replaces."""
+"""Number of attempts: a pseudonym may by chance contain a name that is known only later in the recording."""
 PLACEHOLDER = "/dev/null"
 _NO_PORT = ("extra_forbidden", ("board", "port"))
 """Fault of a board without a port, such as a GPIO chip: its type and place."""
@@ -61,8 +61,10 @@ def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] =
     driver = load_driver(recording.driver)
     anonymizer = load_anonymizer(driver, recording.driver)
     settings = _settings(recording, driver.settings_model)
+    marks: set[str] = set()
     for _ in range(ATTEMPTS):
         source = pseudonymizer()
+        source.add_marks(*marks)
         done = anonymizer(settings, recording.entries, source)
         anonymized = replace(_anonymous_header(recording, driver, settings), entries=done.entries)
         # In an exchange with a code of its own, some numbers look like packed decimals and are none.
@@ -72,9 +74,10 @@ def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] =
             for place in _content_streams(anonymized, done.decoded_texts)
         ):
             return anonymized
+        marks = source.marks
     raise CannotAnonymize(
-        "a name or number of a person in it is also part of what must be kept, such as the device name: "
-        "record it with a specimen"
+        "a name or number of a person in it is also part of what must be kept, such as the device name, or "
+        "it has too many people to invent others: record fewer documents, or one specimen"
     )
 
 

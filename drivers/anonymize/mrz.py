@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import accumulate, pairwise, permutations
 
-from drivers.anonymize.pseudonyms import DIGITS, Pseudonymizer
+from drivers.anonymize.pseudonyms import DIGITS, REDRAWS, Pseudonymizer
 from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz
@@ -82,18 +82,27 @@ class _MrzRewriter:
         self._old = text
         self._mrz = mrz
         self._pseudonymizer = pseudonymizer
-        self._page = list(pseudonymizer.pseudonym("zone", text))
+        self._page = list[str]()
+        self._attempt = 0
 
     def rewrite(self) -> str:
-        """Return all lines, joined."""
+        """Return all lines, joined; none of their fields makes a mark with its neighbours."""
+        for self._attempt in range(REDRAWS):
+            page = self._draw()
+            if not self._pseudonymizer.has_mark(page):
+                break
+        return page
+
+    def _draw(self) -> str:
         layout = self._layout
+        self._page = list(self._pseudonym("zone", self._old))
         for kind, place in (
             *(("optional", place) for place in layout.optional),
             ("second", layout.second_number),
             ("number", layout.number),
         ):
             if place is not None:
-                self._put(place, self._pseudonymizer.pseudonym(kind, self._old[place]))
+                self._put(place, self._pseudonym(kind, self._old[place]))
         for place in (layout.name, layout.given_names):
             if place is not None:
                 self._put(place, self._name(self._old[place]))
@@ -111,34 +120,40 @@ class _MrzRewriter:
     def _put(self, place: slice, text: str) -> None:
         self._page[place] = text
 
+    def _pseudonym(self, kind: str, text: str) -> str:
+        """Return the pseudonym of a text, in a later attempt another one."""
+        return self._pseudonymizer.pseudonym(f"{kind} {self._attempt}", text)
+
     def _name(self, field: str) -> str:
         """Rewrite each component by itself.
 
         Two documents of one person may separate them in different places.
         """
-        return "<".join(self._pseudonymizer.pseudonym("name", component) for component in field.split("<"))
+        return "<".join(self._pseudonym("name", component) for component in field.split("<"))
 
     def _date(self, kind: str, field: str) -> str:
         """Rewrite a date as another one that is equally possible; expiry and issue keep their year."""
         parts = [field[at : at + 2] for at in range(0, len(field), 2)]
         bounds = (None if kind != "birth" else BIRTH_YEARS, (1, 12), (1, 28))
-        for attempt in range(100):
+        for attempt in range(REDRAWS):
             drawn = [
                 self._part(f"{kind} {at} {attempt}", field, part, bounds[at]) for at, part in enumerate(parts)
             ]
-            if all(new != old for new, old in zip(drawn[1:], parts[1:], strict=True) if old.isdigit()):
+            new = "".join(drawn)
+            differs = all(now != old for now, old in zip(drawn[1:], parts[1:], strict=True) if old.isdigit())
+            if differs and (new != field or kind != "birth") and not self._pseudonymizer.has_mark(new):
                 break
-        return "".join(drawn)
+        return new
 
     def _part(self, kind: str, field: str, part: str, bounds: tuple[int, int] | None) -> str:
         """Rewrite a year, month or day; an impossible one stays impossible."""
         if not part.isdigit():
-            return self._pseudonymizer.pseudonym(kind, part)
+            return self._pseudonym(kind, part)
         if bounds is None:
             return part
         if bounds != BIRTH_YEARS and not bounds[0] <= int(part) <= 31:
             return "99" if part == "00" else "00"
-        return f"{self._pseudonymizer.pseudonymous_number(kind, field, *bounds):02}"
+        return f"{self._pseudonymizer.pseudonymous_number(f'{kind} {self._attempt}', field, *bounds):02}"
 
     def _put_digit(self, digit: CheckDigitLayout, was: DigitCheck) -> None:
         """Write a check digit that is right or wrong for the new text as the old one was for the old text."""
@@ -150,7 +165,7 @@ class _MrzRewriter:
         elif (
             was.result is DigitResult.ABSENT or not was.printed.isdigit()
         ):  # a number of the issuer's own, or misread
-            self._page[digit.at] = self._pseudonymizer.pseudonym("own", was.printed)
+            self._page[digit.at] = self._pseudonym("own", was.printed)
         else:
             sums = [
                 (check_digit(_summed(self._old, places)), check_digit(_summed(self._page, places)))

@@ -1,7 +1,8 @@
 """Pseudonyms for the personal data in recordings that leave a post.
 
 A pseudonym has the shape of the text that it replaces, letter for letter and digit for digit, and differs
-from it in each. The same text always gets the same pseudonym, so that a document read twice reads the same
+from it in each. It contains no name or number of another person: among a hundred people a random date is
+often somebody's. The same text always gets the same pseudonym, so that a document read twice reads the same
 twice. The key is discarded afterwards, so that pseudonyms cannot be reversed by trying.
 """
 
@@ -29,6 +30,10 @@ SHORTEST_MARK, SHORTEST_NUMBER = 4, 6
 """Lengths below which a word or number also occurs in data that is not personal."""
 
 
+REDRAWS = 100
+"""Most attempts to draw a pseudonym without a mark; after that the recording is refused."""
+
+
 class CannotAnonymize(ValueError):  # noqa: N818 - an answer, not a fault
     """A recording may still hold personal data; the text says why, without the data itself."""
 
@@ -48,7 +53,16 @@ class Pseudonymizer:
     def pseudonym(self, kind: str, text: str) -> str:
         """Return other letters for letters and other digits for digits; all other characters are kept."""
         drawn = self._draw(f"{kind}:{text}")
-        return "".join(_other(character, drawn) for character in text)
+        for _ in range(REDRAWS):
+            other = "".join(_other(character, drawn) for character in text)
+            if not self.has_mark(other):
+                break
+        return other
+
+    def has_mark(self, text: str) -> bool:
+        """Return true when a mark is found in an ASCII text, or in its bytes as packed decimals."""
+        upper, digits = text.upper(), text.encode().hex()
+        return any(mark in upper or (mark.isdigit() and mark in digits) for mark in self.marks)
 
     def pseudonymous_number(self, kind: str, text: str, low: int, high: int) -> int:
         """Return a number from `low` to `high` for a text."""
@@ -56,8 +70,11 @@ class Pseudonymizer:
         return low + (next(drawn) << 8 | next(drawn)) % (high - low + 1)
 
     def add_marks(self, *texts: str) -> None:
-        """Add texts that must not be found afterwards; a single repeated character is not identifying."""
-        for text in texts:
+        """Add texts that must not be found afterwards; a single repeated character is not identifying.
+
+        Of a date with unknown days only the known digits count.
+        """
+        for text in (each.strip("<").upper() for each in texts):
             shortest = SHORTEST_NUMBER if text.isdigit() else SHORTEST_MARK
             if len(text) >= shortest and len(set(text)) > 1:
                 self.marks.add(text)

@@ -42,6 +42,7 @@ NAMES = (
     "specimen_td3",
     "specimen_td1",
     "specimen_td2",
+    "chip",
     "series",
     "busy",
     *Moment,
@@ -104,7 +105,7 @@ def certify(
         exit_with_error(error)
     except Stopped as stop:
         exit_with(str(stop), os.EX_UNAVAILABLE)
-    plan = Plan(stages=frozenset(only) if only else None, series=reads)
+    plan = Plan(stages=frozenset(only) if only else None, series=reads, reads_chips=tried.reads_chips)
     try:
         report, stopped = _run(certified, technician, plan, folder, tried, earlier, settings, view)
     except OSError as error:
@@ -142,6 +143,7 @@ def _tried_device(
         family=view["family"],
         connection="" if settings is None else wire_type(settings.settings),
         provenance=state["provenance"] or "",
+        reads_chips=settings is not None and getattr(settings.settings, "chip", None) is not None,
         can_anonymize=can_anonymize,
     )
 

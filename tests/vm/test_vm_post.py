@@ -11,6 +11,7 @@ import random
 import shutil
 import ssl
 import time
+import tomllib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,6 +40,13 @@ BACK_S = 30.0
 SLACK_S = 5.0
 """Maximum difference of two clocks of this test, and transit time of a message under load."""
 
+DRIVERS = {
+    "reader": "mrz-serial",
+    "wedge": "mrz-wedge",
+    "hid": "mrz-hid",
+    "finger": "uru4000",
+    "camera": "camera-uvc",
+}
 RECORD = f"/var/lib/borderpost/device-records/{BARRIER}.json"
 REFUSALS = {"EACCES", "EPERM", "ENOSYS", "killed", "ended by the daemon"}
 """Outcomes of a forbidden attempt."""
@@ -141,6 +149,41 @@ async def test_five_devices_are_online_by_udev_names(post: Post) -> None:
         await post.machine.run("stat -L -c '%G %a' /dev/ttyACM0 /dev/video0 /dev/borderpost/lane-1/hid")
     )
     assert owners.splitlines() == ["borderpost 660"] * 3
+
+
+async def test_discover_proposes_drivers(post: Post) -> None:
+    """Without the post's file each device has the driver to paste that the file names for it."""
+    known = await discovered(post.machine, "/etc/borderpost/post.toml")
+    places = {each["position"]: (each["kind"], each["node"]) for each in known if each["position"]}
+    assert set(places) == {f"{LANE}/{name}" for name in DEVICES}
+    unknown = {
+        (each["kind"], each["node"]): each for each in await discovered(post.machine, "/root/none.toml")
+    }
+    for name, driver in DRIVERS.items():
+        found = unknown[places[f"{LANE}/{name}"]]
+        assert found["drivers"][0] == driver
+        (table,) = tomllib.loads(found["paste"])["device"].values()
+        assert table["driver"] == driver
+
+
+async def test_certify_reads_specimens_and_reports(post: Post) -> None:
+    """The devices' travellers are of the state UTO: each is a specimen."""
+    began_s = time.monotonic()
+    words = f"borderpost certify {LANE}/reader --only identity --only specimen_td3 --out /root/certified"
+    certifying = asyncio.create_task(post.machine.run(words, within_s=300, code=os.EX_TEMPFAIL))
+    while not certifying.done():
+        await post.environment.swipe()
+        await asyncio.wait([certifying], timeout=3)
+    shown = str(await certifying)
+    assert "passed    Specimen of a passport (TD3)" in shown
+    assert "PARTIAL, of a simulated device" in shown
+    report = json.loads(str(await post.machine.run("cat /root/certified/report.json")))
+    verdicts = {each["id"]: each["verdict"] for each in report["criteria"]}
+    assert {name for name, verdict in verdicts.items() if verdict == "pass"} == {
+        *("identity", "specimen_td3", "recording"),
+    }
+    await post.machine.run("grep -q '# people: anonymized' /root/certified/recording-1.rec")
+    post.figures["certify_s"].append(round(time.monotonic() - began_s, 1))
 
 
 async def test_events_require_certificate(post: Post) -> None:
@@ -405,6 +448,13 @@ async def test_removal_and_purge_leave_nothing(post: Post) -> None:
         )
         == ""
     )
+
+
+async def discovered(machine: Machine, config: str) -> list[dict]:
+    """Return the devices that `borderpost discover` finds in the machine, beside a post's file."""
+    result = await machine.run(f"borderpost discover {config} --no-network --json 2>/dev/null", within_s=300)
+    devices: list[dict] = json.loads(str(result))["devices"]
+    return devices
 
 
 def came_through(outcomes: dict[str, str]) -> dict[str, str]:

@@ -10,12 +10,16 @@ from pydantic import Field
 
 from drivers.driver import Family
 from drivers.observation import Outcome
-from gateway.cli._certify.facts import Attempts, CertificationModel, Facts, Interruption, Moment
+from gateway.cli._certify.facts import Attempts, CertificationModel, ChipReads, Facts, Interruption, Moment
 
 NOTICED_S = 30.0
 """Longest time until a loss is reported, in seconds."""
 BACK_S = 30.0
 """Longest time until a device that was plugged in is online, in seconds."""
+CHIP_READS = 5
+"""Least number of presentations of a specimen with a chip; one of them may fail."""
+CHIP_S = 30.0
+"""Longest time of one chip read, in seconds."""
 SPECIMEN_ATTEMPTS = 3
 """Most attempts with a specimen."""
 BUSY_ATTEMPTS = 10
@@ -69,9 +73,14 @@ def required_series(family: Family) -> int:
     return SERIES.get(family, SERIES_OTHERS)
 
 
-def judge(family: Family, facts: Facts, *, can_anonymize: bool = True) -> tuple[Criterion, ...]:
-    """Return the criteria of a family of devices; `can_anonymize`: its driver has an anonymizer."""
-    return tuple(_judge(family, facts, can_anonymize))
+def judge(
+    family: Family, facts: Facts, *, can_anonymize: bool = True, reads_chips: bool = False
+) -> tuple[Criterion, ...]:
+    """Return the criteria of a family of devices.
+
+    `can_anonymize`: its driver has an anonymizer. `reads_chips`: the device has a slot for chips.
+    """
+    return tuple(_judge(family, facts, can_anonymize, reads_chips))
 
 
 def sum_up(criteria: tuple[Criterion, ...]) -> OverallVerdict:
@@ -82,12 +91,14 @@ def sum_up(criteria: tuple[Criterion, ...]) -> OverallVerdict:
     return OverallVerdict.CERTIFIED if criteria and passed else OverallVerdict.PARTIAL
 
 
-def _judge(family: Family, facts: Facts, can_anonymize: bool) -> Iterator[Criterion]:
+def _judge(family: Family, facts: Facts, can_anonymize: bool, reads_chips: bool) -> Iterator[Criterion]:
     yield _identity(facts)
     yield _self_test(facts)
     if family is Family.PASSPORT_READER:
         for name, words in FORMATS.items():
             yield _specimen(name, words, facts.specimens.get(name))
+        if reads_chips or facts.chip is not None:
+            yield _chip(facts.chip)
     yield _series(family, facts.series)
     yield _busy(facts)
     for moment, title in MOMENTS.items():
@@ -153,6 +164,26 @@ def _specimen(name: str, words: str, read: Attempts | None) -> Criterion:
         figures={"attempts": read.tried},
         is_required=required,
     )
+
+
+def _chip(reads: ChipReads | None) -> Criterion:
+    name, title = "chip", "Chip of a specimen"
+    if reads is None or not reads.tried:
+        return _not_tried(name, title)
+    text = f"{reads.good} of {reads.tried} were read whole, in {reads.openings} openings; 1 may fail."
+    if reads.good:
+        text += f" The slowest took {reads.slowest_s:g} s; {CHIP_S:g} s are allowed."
+    if reads.has_short_commands:
+        text += " The slot passes on short commands only."
+    verdict = Verdict.PASS
+    if reads.missed > 1 or reads.slowest_s > CHIP_S:
+        verdict = Verdict.FAIL
+    elif reads.tried < CHIP_READS:
+        verdict, text = Verdict.NOT_TRIED, f"{text} {CHIP_READS} are needed."
+    figures = _counts(reads) | {"openings": reads.openings, "slowest_s": reads.slowest_s}
+    if reads.read_bytes is not None:
+        figures["read_bytes"] = reads.read_bytes
+    return Criterion(id=name, title=title, verdict=verdict, text=text, figures=figures)
 
 
 def _series(family: Family, series: Attempts | None) -> Criterion:

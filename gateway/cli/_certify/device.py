@@ -9,6 +9,7 @@ from typing import Any
 from drivers.driver import Family, Identity
 from drivers.passport.specimen import SPECIMEN_ISSUER
 from drivers.self_test import SelfTestStep
+from gateway.cli._certify.chip_reads import ChipRead
 from gateway.cli._lib.api_client import ApiError, ask, device_path
 
 PRESENT = frozenset({"online", "busy", "degraded"})
@@ -42,6 +43,7 @@ class Read:
     is_specimen: bool = True
     """False: a zone was read, and not a specimen's. True also where no zone was read."""
     format: str = ""
+    chip: ChipRead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +178,6 @@ def to_read(event: dict[str, Any]) -> Read | None:
             outcomes = [
                 check["outcome"] for check in event["data"]["checks"] if check["id"] == "mrz.check_digits"
             ]
-            return Read(is_good=outcomes == ["successful"], format=zone["format"])
+            chip = ChipRead.of(event["data"].get("chip"))
+            return Read(is_good=outcomes == ["successful"], format=zone["format"], chip=chip)
     return None

@@ -28,6 +28,7 @@ class TriedDevice(CertificationModel):
     provenance: str = Field(description="Kind of device: live, simulated or replayed.", examples=["live"])
     maker: str = Field("", description="Maker on its label, where the device reports none.")
     model: str = Field("", description="Model on its label, where the device reports another.")
+    reads_chips: bool = Field(False, description="It has a slot for chips.")
     can_anonymize: bool = Field(True, description="Its driver can anonymize recordings.")
 
 
@@ -45,7 +46,9 @@ class Report(CertificationModel):
     @classmethod
     def of(cls, device: TriedDevice, facts: Facts, began_at: AwareDatetime, ended_at: AwareDatetime) -> Self:
         """Judge the facts."""
-        criteria = judge(device.family, facts, can_anonymize=device.can_anonymize)
+        criteria = judge(
+            device.family, facts, can_anonymize=device.can_anonymize, reads_chips=device.reads_chips
+        )
         return cls(
             device=device,
             began_at=began_at,

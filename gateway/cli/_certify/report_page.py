@@ -51,6 +51,12 @@ def report_page(report: Report) -> str:
         "<h2>Losses of cable and power</h2>",
         _interruptions(report),
     ]
+    if facts.chip is not None and facts.chip.outcomes:
+        chip_rows = [
+            (name, ", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())))
+            for name, counts in sorted(facts.chip.outcomes.items())
+        ]
+        parts += ["<h2>Checks of the chip</h2>", table(("Check", "Outcomes, number of reads"), chip_rows)]
     if facts.self_test:
         rows = [(step.name, str(step.outcome), step.text) for step in facts.self_test]
         parts += ["<h2>Self-test</h2>", table(("Step", "Outcome", "Result"), rows)]

@@ -14,9 +14,15 @@ from typing import TypeVar
 
 from drivers.driver import Family
 from drivers.observation import Outcome
-from gateway.cli._certify.criteria import BUSY_ATTEMPTS, FORMATS, SPECIMEN_ATTEMPTS, required_series
+from gateway.cli._certify.criteria import (
+    BUSY_ATTEMPTS,
+    CHIP_READS,
+    FORMATS,
+    SPECIMEN_ATTEMPTS,
+    required_series,
+)
 from gateway.cli._certify.device import CertifiedDevice, DeviceStatus, Read
-from gateway.cli._certify.facts import Attempts, BusyAttempts, Facts, Interruption, Moment
+from gateway.cli._certify.facts import Attempts, BusyAttempts, ChipReads, Facts, Interruption, Moment
 from gateway.cli._certify.load import busy_machine
 from gateway.cli._certify.technician import Action, Task, Technician
 from gateway.cli._lib.api_client import ApiError, ApiUnavailable
@@ -56,6 +62,8 @@ class Plan:
     """Names of criteria to try; None: all that were not tried yet."""
     series: int = 0
     """Number of attempts in the series; 0: as many as its criterion needs."""
+    reads_chips: bool = False
+    """The device has a slot for chips."""
     read_s: float = 30.0
     """Wait for a read before the technician is asked, in seconds."""
     settle_s: float = 60.0
@@ -98,6 +106,8 @@ class Certification:
         if self._family is Family.PASSPORT_READER:
             for name in FORMATS:
                 yield f"specimen_{name}", partial(self._specimen, name)
+            if self._plan.reads_chips:
+                yield "chip", self._chip
         yield "series", self._series
         yield "busy", self._busy
         for moment in Moment:
@@ -111,6 +121,7 @@ class Certification:
         facts = self.facts
         done = {f"specimen_{each}" for each in facts.specimens} | set(facts.interruptions)
         done |= {"self_test"} if facts.self_test is not None else set()
+        done |= {"chip"} if facts.chip is not None and facts.chip.tried >= CHIP_READS else set()
         done |= {"busy"} if facts.busy is not None and facts.busy.tried >= BUSY_ATTEMPTS else set()
         done |= (
             {"series"} if facts.series is not None and facts.series.tried >= self._series_length else set()
@@ -208,6 +219,24 @@ class Certification:
             read = Attempts(tried=read.tried + 1, good=read.good + got.is_good)
         if read.tried:
             self._update(specimens={**self.facts.specimens, name: read})
+
+    def _chip(self) -> None:
+        """Read a chip a few times; an incomplete read counts against the device, and so does no chip."""
+        if not self._technician.do(Task(Action.TAKE_CHIP, "Take a specimen with a chip.")):
+            return
+        reads = ChipReads()
+        while reads.tried < CHIP_READS:
+            text = (
+                f"Present the specimen with a chip and leave it until it is read ({reads.tried + 1} of "
+                f"{CHIP_READS}). Remove it afterwards."
+            )
+            got = self._attempt(Task(Action.PRESENT, text))
+            if got is None:
+                break
+            if got.chip is None:
+                self._technician.say("    No chip was found.")
+            reads = reads.with_read(got.chip)
+            self._update(chip=reads)
 
     @property
     def _series_length(self) -> int:

@@ -82,7 +82,7 @@ class SimulatedTechnician:
                 self._lose(POWER_FAULTS.get(self._kind, cable))
             case Action.PLUG | Action.POWER_ON:
                 self._wait_plugged()
-            case Action.LOAD | Action.ALLOW_LOSS:
+            case Action.LOAD | Action.ALLOW_LOSS | Action.TAKE_CHIP:
                 pass
             case _:
                 self.begin(task)

@@ -21,6 +21,8 @@ class Action(StrEnum):
     """Present a specimen; it is done when something is read."""
     PRESENT_AND_PULL = "present_and_pull"
     """Present a specimen and pull the plug while it is read."""
+    TAKE_CHIP = "take_chip"
+    """Have a specimen with a chip at hand."""
     TOUCH = "touch"
     """Place a finger or a card; it is done when the self-test ends."""
     PULL = "pull"

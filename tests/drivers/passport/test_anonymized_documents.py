@@ -32,6 +32,7 @@ from simulators.passport.keyboard import Clock, TypingMode, events_of, press, st
 from simulators.passport.rte import rte_frame
 from simulators.passport.scanners.est100 import camera_frame, chip_frame
 from simulators.passport.text import LineEnd, text_frame
+from simulators.travellers import TravellerGenerator
 
 BETWEEN_S = 1.0
 """Silence between presentations."""
@@ -230,6 +231,27 @@ def test_no_personal_data_and_right_digits(
         assert zone is not None
         assert zone.format == document.format
         assert {digit.result for digit in zone.digits} <= {DigitResult.OK, DigitResult.ABSENT}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_recording_of_many_people(seed: int) -> None:
+    """Among so many, a random date or word is often that of another person; some births have no day."""
+    travellers = TravellerGenerator(seed)
+    crowd = [next(travellers).lines for _ in range(150)]
+    reader = READERS["accessis"]
+    frames = [ocr_frame(lines) for lines in (*crowd, *crowd[:20])]
+
+    anonymized = anonymize(recorded(reader, frames, []))
+
+    chunks = [chunk.data for chunk in anonymized.chunks]
+    assert chunks[150:] == chunks[:20], "a document that is read twice reads the same twice"
+    zones, before = list(reader.zones(chunks)), list(reader.zones(frames))
+    assert [zone and [digit.result for digit in zone.digits] for zone in zones] == [
+        zone and [digit.result for digit in zone.digits] for zone in before
+    ]
+    births = [[zone and zone.birth_date and zone.birth_date.raw for zone in each] for each in (zones, before)]
+    assert None not in births[0]
+    assert not [new for new, old in zip(*births, strict=True) if new == old]
 
 
 def test_wrong_digits_stay_wrong() -> None:

@@ -8,10 +8,13 @@ import pytest
 
 from drivers.compatibility_row import CompatibilityRow, CompatibilityVerdict
 from drivers.driver import Family, Identity
-from drivers.observation import Outcome
+from drivers.observation import Check, CheckGroup, Outcome, redact
+from drivers.passport.chip_result import AccessMethod, ChipResult, ReadLimit
 from drivers.self_test import SelfTestStep
+from gateway.cli._certify.chip_reads import ChipRead
 from gateway.cli._certify.criteria import (
     BACK_S,
+    CHIP_S,
     NOTICED_S,
     Criterion,
     OverallVerdict,
@@ -19,7 +22,7 @@ from gateway.cli._certify.criteria import (
     judge,
     sum_up,
 )
-from gateway.cli._certify.facts import Attempts, BusyAttempts, Facts, Interruption, Moment
+from gateway.cli._certify.facts import Attempts, BusyAttempts, ChipReads, Facts, Interruption, Moment
 from gateway.cli._certify.report import Report, TriedDevice
 from gateway.cli._certify.report_page import report_page
 
@@ -153,6 +156,68 @@ def test_busy_machine(busy: BusyAttempts, verdict: Verdict) -> None:
 )
 def test_specimen(read: Attempts, verdict: Verdict) -> None:
     assert criterion("specimen_td3", complete(specimens={"td3": read})).verdict is verdict
+
+
+def chip_event(**changes: Any) -> dict[str, Any]:
+    """Return the redacted read of a specimen with a chip, as the management API shows it."""
+    check = Check(id="chip.access", group=CheckGroup.ELECTRONIC, outcome=Outcome.SUCCESSFUL)
+    facts: dict[str, Any] = {
+        "access": AccessMethod.BAC,
+        "data_groups_listed": (1, 2, 3, 7, 14),
+        "data_groups_read": (1, 2, 14),
+        "sod_sha256": "0" * 64,
+        "checks": (check,),
+        "commands": 94,
+        "attempts": 2,
+        "read_bytes": 223,
+        "read_limit": ReadLimit.READER,
+        "duration_ms": 2840.5,
+    }
+    shown: dict[str, Any] = redact(ChipResult(**(facts | changes)))
+    return shown
+
+
+def chip_reads(*events: dict[str, Any] | None) -> ChipReads:
+    reads = ChipReads()
+    for each in events:
+        reads = reads.with_read(ChipRead.of(each))
+    return reads
+
+
+@pytest.mark.parametrize(
+    ("events", "verdict"),
+    [
+        ([chip_event()] * 5, PASS),
+        ([*[chip_event()] * 4, None], PASS),
+        ([*[chip_event()] * 3, None, chip_event(data_groups_read=(1, 14))], FAIL),
+        ([*[chip_event()] * 4, chip_event(sod_sha256=None), chip_event(commands=0)], FAIL),
+        ([*[chip_event()] * 4, chip_event(duration_ms=CHIP_S * 1000 + 1e3)], FAIL),
+        ([chip_event()] * 4, NOT_TRIED),
+        ([], NOT_TRIED),
+    ],
+)
+def test_chip(events: list[dict[str, Any] | None], verdict: Verdict) -> None:
+    assert criterion("chip", complete(chip=chip_reads(*events))).verdict is verdict
+
+
+def test_effort_and_checks_of_chip_are_shown() -> None:
+    chip = chip_reads(*[chip_event()] * 5)
+    made = report(complete(chip=chip), reads_chips=True)
+    (judged,) = (each for each in made.criteria if each.id == "chip")
+    assert judged.text == (
+        "5 of 5 were read whole, in 10 openings; 1 may fail. The slowest took 2.84 s; 30 s are allowed. "
+        "The slot passes on short commands only."
+    )
+    assert judged.figures == {"tried": 5, "good": 5, "openings": 10, "slowest_s": 2.84, "read_bytes": 223}
+    page = report_page(made)
+    assert "chip.access" in page
+    assert "successful 5" in page
+    assert Report.model_validate_json(made.model_dump_json()) == made
+
+
+def test_reader_with_slot_needs_its_chip_tried() -> None:
+    assert sum_up(judge(READER, complete(), reads_chips=True)) is OverallVerdict.PARTIAL
+    assert "chip" not in {each.id for each in judge(READER, complete())}
 
 
 def test_cards_are_optional() -> None:

@@ -55,6 +55,8 @@ presence = { input = 4, contact = "nc" }
 """
 
 
+CHIP_SLOT = """framing = "accessis"
+chip = { reader = "ACS" }"""
 NUMBERS = itertools.count()
 
 
@@ -88,7 +90,20 @@ class ScriptedDaemon(FakeDaemon):
             self.devices[position] = self.devices[position].model_copy(update={"maintenance_until": until})
 
 
-def event(issuer: str, outcome: str = "successful") -> EventView:
+CHIP = {
+    "data_groups_listed": [1, 2],
+    "data_groups_read": [1, 2],
+    "sod_sha256": "0" * 64,
+    "checks": [{"id": "chip.access", "outcome": "successful"}],
+    "commands": 94,
+    "attempts": 1,
+    "read_bytes": 223,
+    "read_limit": "reader",
+    "duration_ms": 2840.5,
+}
+
+
+def event(issuer: str, outcome: str = "successful", chip: dict[str, Any] | None = None) -> EventView:
     zone = {"format": "td3", "issuer": issuer, "number": next(NUMBERS)}
     checks = [{"id": "mrz.check_digits", "outcome": outcome}]
     return EventView(
@@ -96,7 +111,7 @@ def event(issuer: str, outcome: str = "successful") -> EventView:
         type="document.read",
         at=datetime.now(UTC),
         provenance=Provenance.LIVE,
-        data={"mrz": zone, "checks": checks},
+        data={"mrz": zone, "checks": checks, "chip": chip},
     )
 
 
@@ -168,6 +183,25 @@ async def test_other_document_is_not_kept(terminal: Terminal) -> None:
     assert "not a specimen" in done.stderr
     assert (terminal.facts.other_documents, terminal.facts.specimens["td3"].tried) == (1, 1)
     assert not any(b"KEN" in file.read_bytes() for file in terminal.folder.iterdir())
+
+
+async def test_chip_is_read_whole(terminal: Terminal) -> None:
+    """Five presentations; one without a chip is told, and counts."""
+    terminal.post.write_text(terminal.post.read_text().replace('framing = "accessis"', CHIP_SLOT))
+    terminal.daemon.upcoming += [event("UTO"), *(event("UTO", chip=CHIP) for _ in range(4))]
+    done = await terminal.certify(READER, "\n", "--only", "chip")
+    assert "No chip was found" in done.stderr, done.output
+    assert terminal.facts.chip is not None
+    assert (terminal.facts.chip.tried, terminal.facts.chip.good) == (5, 4)
+    assert "passed    Chip of a specimen: 4 of 5 were read whole" in done.stdout
+    assert "short commands only" in done.stdout
+
+
+async def test_chip_without_specimen_is_skipped(terminal: Terminal) -> None:
+    terminal.post.write_text(terminal.post.read_text().replace('framing = "accessis"', CHIP_SLOT))
+    done = await terminal.certify(READER, "s\n", "--only", "chip")
+    assert terminal.facts.chip is None
+    assert "not tried Chip of a specimen" in done.stdout
 
 
 async def test_silent_reader_is_a_failed_attempt(terminal: Terminal) -> None:
