@@ -198,10 +198,10 @@ class DriverTrial:
         patience = Patience(self.silence_s(recording), self.answer_s)
         whole = await self.whole(recording, patience, ())
         reading = event = None
-        if whole.first_reading is not None:
-            at = _last_received(recording, whole.read_at)
+        if (index := whole.reading) is not None:
+            at = _last_received(recording, whole.played_at[index])
             reading = RecordedReading.around(recording, at, patience.silence_s)
-            event = whole.event_of(whole.first_reading)
+            event = whole.event_of(index)
         return PlayedRecording(path, recording, patience, whole, reading, event)
 
 
