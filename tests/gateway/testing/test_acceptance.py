@@ -51,6 +51,12 @@ def test_sound_driver_is_accepted(install: Install, monkeypatch: pytest.MonkeyPa
     assert found[CRITERIA[7]].found == "cut at 5 places"
 
 
+def test_driver_without_gap_setting_has_a_long_silence(install: Install) -> None:
+    """The driver has no setting `gap_s`, which would tell how long it waits for the rest of a frame."""
+    install(("    gap_s: float = ", "    other_s: float = "), ("self.settings.gap_s", "0.6"))
+    assert result_of("cut frame").found == "cut at 5 places"
+
+
 async def results() -> dict[Criterion, Result]:
     async with driver_trial(find_package(NAME), NAME, OPENS) as trial:
         return {criterion: result async for criterion, result in judge_all(trial)}
