@@ -23,21 +23,24 @@ class DataModel(BaseModel):
 
     `unredacted_fields` names the fields that may appear in logs, traces, diagnostics and bundles. It is an
     allow-list: every other field counts as personal, and `redact` replaces its value by type and size.
+
+    `varying_fields` names times and durations by the gateway's own clock. Each replay of a recording gives
+    others, so its expected events leave them out.
     """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, validate_by_name=True, serialize_by_alias=True
     )
     unredacted_fields: ClassVar[frozenset[str]] = frozenset()
+    varying_fields: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse an allow-list that names a field which does not exist."""
+        """Refuse a list that names a field which does not exist."""
         super().__pydantic_init_subclass__(**kwargs)
-        if stray := cls.unredacted_fields - cls.model_fields.keys():
-            raise TypeError(
-                f"{cls.__name__}.unredacted_fields names no field of it: {', '.join(sorted(stray))}"
-            )
+        for name in ("unredacted_fields", "varying_fields"):
+            if stray := getattr(cls, name) - cls.model_fields.keys():
+                raise TypeError(f"{cls.__name__}.{name} names no field of it: {', '.join(sorted(stray))}")
 
 
 def redact(value: object) -> Any:

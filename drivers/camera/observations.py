@@ -80,6 +80,7 @@ class PictureCaptured(Observation):
         "frame_count",
         "best_of",
     }
+    varying_fields = frozenset({"received_at", "latency_ms", "age_ms"})
 
     width_px: int = Field(ge=1, description="Width, in pixels.", examples=[1920])
     height_px: int = Field(ge=1, description="Height, in pixels.", examples=[1080])
@@ -195,6 +196,7 @@ class PlateRead(Observation):
         "backlog",
         "missing_images",
     }
+    varying_fields = frozenset({"received_at"})
 
     plate_raw: str = Field(
         max_length=64,

@@ -128,6 +128,7 @@ class ImageQuality(DataModel):
     unredacted_fields = frozenset(
         {"measure", "value", "scale_min", "scale_max", "required_minimum", "outcome", "duration_ms"}
     )
+    varying_fields = frozenset({"duration_ms"})
 
     measure: QualityMeasureName = Field(description="Measure of the value.", examples=["nfiq2"])
     value: float | None = Field(

@@ -1,6 +1,5 @@
 """`borderpost accept-driver`: try the drivers of a package by the criteria that ours are accepted by."""
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -53,6 +52,7 @@ def accept_driver(
     """
     require_simulators()
     from gateway.testing.packages import PackageError, find_package
+    from gateway.testing.stall_free_loop import run_stall_free
 
     try:
         found = find_package(package, tuple(recordings or ()))
@@ -65,7 +65,8 @@ def accept_driver(
         )
     names = sorted(driver or found.drivers)
     reports = [
-        asyncio.run(_report(found, name, opens, write_events=write_events, quiet=as_json)) for name in names
+        run_stall_free(_report(found, name, opens, write_events=write_events, quiet=as_json))
+        for name in names
     ]
     accepted = all(report["accepted"] for report in reports)
     if as_json:

@@ -17,7 +17,7 @@ from drivers.links.recording.recording import Recording, RecordingError
 from drivers.links.settings import Settings
 from drivers.registry import load_driver
 from gateway.testing.packages import DriverPackage
-from gateway.testing.playback.damage import RecordedReading
+from gateway.testing.playback.damage import RecordedReading, with_shorter_pauses
 from gateway.testing.playback.expectations import Event, read_recording
 from gateway.testing.playback.recorded_device import Answer, Patience, Session, run_session
 from gateway.testing.playback.replay_player import ReplayError, address_setting
@@ -35,6 +35,8 @@ LONGEST_PAUSE_S = 0.4
 """Longer pauses of a whole recording are shortened to this."""
 GAPS = 3
 """Silence after which an incomplete frame is given up, in units of the driver's `gap_s`."""
+UNKNOWN_GAP_S = 0.5
+"""Silence of a driver without that setting: the longest of ours."""
 
 
 class AcceptanceOutcome(StrEnum):
@@ -190,18 +192,27 @@ class DriverTrial:
 
     def silence_s(self, recording: Recording) -> float:
         """Return the silence that ends an incomplete frame, by the setting `gap_s`."""
+        gap_s = self._gap_s(recording)
+        return max(SHORTEST_PAUSE_S, GAPS * (UNKNOWN_GAP_S if gap_s is None else gap_s))
+
+    def _gap_s(self, recording: Recording) -> float | None:
         model = self.driver_class.settings_model.model_fields.get("gap_s")
         gap_s: Any = recording.settings.get("gap_s", model.default if model else None)
-        return max(SHORTEST_PAUSE_S, GAPS * gap_s if isinstance(gap_s, int | float) else 2 * SHORTEST_PAUSE_S)
+        return float(gap_s) if isinstance(gap_s, int | float) else None
 
     async def _play(self, path: Path, recording: Recording) -> PlayedRecording:
         patience = Patience(self.silence_s(recording), self.answer_s)
+        joined_s = None
+        if self._gap_s(recording) is None:
+            # The silence may be longer than a driver waits for an answer, and than pauses between readings.
+            joined_s = UNKNOWN_GAP_S / 2
+            recording = with_shorter_pauses(recording, UNKNOWN_GAP_S)
         whole = await self.whole(recording, patience, ())
         reading = event = None
-        if whole.first_reading is not None:
-            at = _last_received(recording, whole.read_at)
-            reading = RecordedReading.around(recording, at, patience.silence_s)
-            event = whole.event_of(whole.first_reading)
+        if (index := whole.reading) is not None:
+            at = _last_received(recording, whole.played_at[index])
+            reading = RecordedReading.around(recording, at, patience.silence_s, joined_s)
+            event = whole.event_of(index)
         return PlayedRecording(path, recording, patience, whole, reading, event)
 
 

@@ -94,10 +94,8 @@ async def garbage_is_ignored(trial: DriverTrial) -> Result:
         return loss and f"beside random bytes (seed {seed}): {loss}"
 
     async def noises(one: PlayedRecording, reading: RecordedReading) -> list[Callable[[], Awaitable[str]]]:
-        return [
-            partial(trial_with, one, reading, await _repetitions(trial, one, reading), seed)
-            for seed in range(NOISES)
-        ]
+        wanted = await _repetitions(trial, one, reading)
+        return [partial(trial_with, one, reading, wanted, seed) for seed in range(NOISES)]
 
     return await _at_each_reading(trial, noises, "{} streams of random bytes", GIVE_UP)
 

@@ -37,9 +37,10 @@ class Leftovers:
 
     async def wait_in_loop(self, grace_s: float = GRACE_S) -> dict[str, set[str]]:
         """Do what `wait` does, while the event loop runs."""
-        deadline = time.monotonic() + grace_s
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace_s
         while left := self.new():
-            if time.monotonic() > deadline:
+            if loop.time() > deadline:
                 return _named(left)
             gc.collect()
             await asyncio.sleep(LOOK_S)
@@ -49,9 +50,10 @@ class Leftovers:
 async def tasks_left(before: set["asyncio.Task[object]"], grace_s: float = GRACE_S) -> set[str]:
     """Wait until no task is running but those of `before` and the caller; return the names of the others."""
     current = asyncio.current_task()
-    deadline = time.monotonic() + grace_s
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + grace_s
     while left := {task for task in asyncio.all_tasks() - before if task is not current and not task.done()}:
-        if time.monotonic() > deadline:
+        if loop.time() > deadline:
             return {repr(task) for task in left}
         await asyncio.sleep(0.01)
     return set()

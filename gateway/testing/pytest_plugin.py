@@ -9,7 +9,6 @@ One line in its pyproject.toml makes a test of each criterion and driver:
 module, so it imports what it needs when it is used.
 """
 
-import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +98,10 @@ class AcceptanceItem(pytest.Item):
         from pathlib import Path
 
         from gateway.testing.acceptance import AcceptanceOutcome, judge
+        from gateway.testing.stall_free_loop import run_stall_free
 
         with tempfile.TemporaryDirectory(prefix="borderpost-accept-") as folder:
-            result = asyncio.run(judge(self._criterion, self._trials.trial(Path(folder))))
+            result = run_stall_free(judge(self._criterion, self._trials.trial(Path(folder))))
         says = f"{result.found}\n{result.remedy}".rstrip()
         if result.outcome is AcceptanceOutcome.NOT_TRIED:
             pytest.skip(says)

@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from drivers.links.recording.endpoints import endpoint_key, with_endpoint
+from drivers.links.recording.recording import Recording
 from gateway.testing.acceptance import DriverTrial, Result, held, not_held, not_tried
 from gateway.testing.behaviour import OWN_TEST, RECORD
 from gateway.testing.playback.expectations import events_of
-from gateway.testing.playback.open_driver import open_driver
-from gateway.testing.playback.recorded_device import fault_of
+from gateway.testing.playback.open_driver import OpenDriver, open_driver
+from gateway.testing.playback.recorded_device import fault_of, recorded_command
 from simulators.errors import SimulatorError
 from simulators.registry import parse_settings
 from simulators.simulator import Simulator, SimulatorSettings
@@ -24,9 +25,10 @@ ENTRY_POINT = '[project.entry-points."borderpost.simulators"]'
 async def reads_simulated_device(trial: DriverTrial) -> Result:
     """Run the simulator, open the driver at it, and let it show one reading."""
     place = endpoint_key(trial.driver_class.settings_model)
-    given = next((one.settings for one in trial.recordings.values()), None)
-    if given is None:
+    recording = next(iter(trial.recordings.values()), None)
+    if recording is None:
         return not_held("Its settings are not known: it has no recording.", RECORD)
+    given = recording.settings
     try:
         settings = simulator_settings(trial, given)
     except SimulatorError:
@@ -55,7 +57,7 @@ async def reads_simulated_device(trial: DriverTrial) -> Result:
                 there = await stack.enter_async_context(
                     open_driver(trial.driver_class, with_endpoint(given, place, address))
                 )
-                return await _reading(simulator, there.said, is_simulated=there.links.is_simulated)
+                return await _reading(trial, simulator, there, recording)
         except TimeoutError:
             return not_held(
                 "It does not read what its simulator shows.",
@@ -68,18 +70,25 @@ async def reads_simulated_device(trial: DriverTrial) -> Result:
             return not_held(f"At its simulator {fault}.", "Compare both with the protocol's source.")
 
 
-async def _reading(simulator: Simulator, said: "asyncio.Queue[object]", *, is_simulated: bool) -> Result:
+async def _reading(
+    trial: DriverTrial, simulator: Simulator, there: OpenDriver[Any], recording: Recording
+) -> Result:
+    wanted = await _reading_type(trial) if recording.commands else None
     showing = asyncio.create_task(_show(simulator))
+    asking = asyncio.create_task(_command(there, recording))
     try:
         while True:
-            item = await said.get()
+            item = await there.said.get()
             if isinstance(item, Exception):
                 raise item
-            if any(event for event in events_of([item])) and not getattr(item, "is_state", False):
+            if any(wanted in (None, event["type"]) for event in events_of([item])) and not getattr(
+                item, "is_state", False
+            ):
                 break
     finally:
         await _end(showing)
-    if not is_simulated:
+        await _end(asking)
+    if not there.links.is_simulated:
         return not_held(
             "Its link does not notice that the device is simulated.",
             "Use a link of drivers.links: production refuses simulated devices by it.",
@@ -91,6 +100,19 @@ async def _show(simulator: Simulator) -> None:
     """Show readings, because a device may miss the first while its host still opens it."""
     while True:
         await simulator.handle_command("insert", {})
+        await asyncio.sleep(1)
+
+
+async def _reading_type(trial: DriverTrial) -> str | None:
+    """Return the event type of the first reading of its recordings."""
+    return next((one.event["type"] for one in await trial.played() if one.event is not None), None)
+
+
+async def _command(there: OpenDriver[Any], recording: Recording) -> None:
+    """Send the recorded command again and again: the first may end before the simulator shows anything."""
+    while True:
+        async with recorded_command(there.driver, recording) as command:
+            await asyncio.wait([command])
         await asyncio.sleep(1)
 
 
@@ -134,4 +156,4 @@ def _address(settings: SimulatorSettings, ready: Mapping[str, Any]) -> str:
     if path is not None:
         return str(path)
     port = ready.get("port") or getattr(settings, "port", 0)
-    return f"http://127.0.0.1:{port}"
+    return str(ready.get("url") or f"http://127.0.0.1:{port}")

@@ -28,13 +28,19 @@ class RecordedReading:
     """Silence that ends an incomplete frame of this device, in seconds."""
 
     @classmethod
-    def around(cls, recording: Recording, index: int, silence_s: float) -> "RecordedReading":
-        """Return the reading that the chunk with that index is part of."""
+    def around(
+        cls, recording: Recording, index: int, silence_s: float, joined_s: float | None = None
+    ) -> "RecordedReading":
+        """Return the reading that the chunk with that index is part of.
+
+        `joined_s`: pause that separates readings; half of the silence if omitted.
+        """
+        apart_s = max(JOINED_S, silence_s / 2 if joined_s is None else joined_s)
         chunks = recording.chunks
         begin = end = index
-        while begin > 0 and _are_joined(chunks[begin - 1], chunks[begin], silence_s):
+        while begin > 0 and _are_joined(chunks[begin - 1], chunks[begin], apart_s):
             begin -= 1
-        while end + 1 < len(chunks) and _are_joined(chunks[end], chunks[end + 1], silence_s):
+        while end + 1 < len(chunks) and _are_joined(chunks[end], chunks[end + 1], apart_s):
             end += 1
         return cls(recording, begin, end + 1, silence_s)
 
@@ -149,6 +155,17 @@ class RecordedReading:
         return replace(self.recording, entries=entries)
 
 
+def with_shorter_pauses(recording: Recording, longest_s: float) -> Recording:
+    """Return the recording with longer pauses shortened to that, in seconds."""
+    entries: list[Entry] = []
+    at_s = recorded_s = 0.0
+    for chunk in recording.chunks:
+        at_s += min(chunk.at_s - recorded_s, longest_s)
+        recorded_s = chunk.at_s
+        entries.append(replace(chunk, at_s=at_s))
+    return replace(recording, entries=entries)
+
+
 def places(count: int, limit: int) -> list[int]:
     """Return 1 to `count` - 1, or `limit` of them, evenly spread and with both ends."""
     if count - 1 <= limit:
@@ -156,9 +173,8 @@ def places(count: int, limit: int) -> list[int]:
     return sorted({1 + round(step * (count - 2) / (limit - 1)) for step in range(limit)})
 
 
-def _are_joined(one: Chunk, other: Chunk, silence_s: float) -> bool:
-    apart = other.at_s - one.at_s
-    return one.direction == other.direction == "in" and apart < max(JOINED_S, silence_s / 2)
+def _are_joined(one: Chunk, other: Chunk, apart_s: float) -> bool:
+    return one.direction == other.direction == "in" and other.at_s - one.at_s < apart_s
 
 
 def _pieces(data: Iterable[bytes], size: int) -> list[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.driver import Identity
 from drivers.links.recording.recording import Recording
-from drivers.observation import Observation
+from drivers.observation import DataModel, Observation
 
 Event = dict[str, Any]
 """`{"type": "document.read", "data": {...}}`; the first one of a recording is `identity`."""
@@ -49,15 +49,23 @@ def events_of(items: Iterable[object]) -> Iterator[Event]:
         if isinstance(item, Identity):
             yield {"type": "identity", "data": item.model_dump(mode="json")}
         elif isinstance(item, Observation):
-            yield {"type": item.event_type, "data": without_times(item.model_dump(mode="json"))}
+            yield {"type": item.event_type, "data": without_varying(item.model_dump(mode="json"), item)}
 
 
-def without_times(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of an event without times and durations, which are not in a recording."""
-    kept = {name: value for name, value in data.items() if name != "received_at"}
-    if isinstance(quality := kept.get("quality"), dict):
-        kept["quality"] = {name: value for name, value in quality.items() if name != "duration_ms"}
-    return kept
+def without_varying(data: Any, model: object) -> Any:
+    """Return a model's JSON without the fields that each replay gives anew (`DataModel.varying_fields`)."""
+    match model:
+        case DataModel():
+            fields = {field.alias or name: name for name, field in type(model).model_fields.items()}
+            return {
+                key: without_varying(value, getattr(model, fields[key]))
+                for key, value in data.items()
+                if fields[key] not in model.varying_fields
+            }
+        case list() | tuple():
+            return [without_varying(value, one) for value, one in zip(data, model, strict=True)]
+        case _:
+            return data
 
 
 def contains_in_order(events: Iterable[Event], wanted: Iterable[Event]) -> bool:

@@ -13,7 +13,7 @@ from drivers.links.link import LinkError
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
 from gateway.testing.playback.expectations import Event, contains_in_order, events_of
-from gateway.testing.playback.open_driver import OpenDriver, open_driver
+from gateway.testing.playback.open_driver import open_driver
 from gateway.testing.playback.replay_player import ReplayError, ReplayPlayer, address_setting, silence
 from simulators.links.serial_line import SerialLine
 
@@ -109,10 +109,8 @@ class Session:
     """What a driver yielded for one recording, from its opening to the loss of its device."""
 
     items: list[object] = field(default_factory=list)
-    first_reading: int | None = None
-    """Index of the first observation that is no state."""
-    read_at: int = 0
-    """Number of entries that were played before it."""
+    played_at: list[int] = field(default_factory=list)
+    """Number of entries that were played before each item."""
     opened_at: int = 0
     """Number of entries that were played when `open` returned."""
     failure: Exception | None = None
@@ -121,6 +119,16 @@ class Session:
     """It failed before its device was unplugged."""
     unfollowed: ReplayError | None = None
     """The driver did not send the recorded bytes."""
+
+    @property
+    def reading(self) -> int | None:
+        """Index of the first observation with attachments, or else of the first one that is no state.
+
+        A capture yields instructions for the person before its picture.
+        """
+        found = [index for index, item in enumerate(self.items) if _is_reading(item)]
+        with_attachments = (index for index in found if getattr(self.items[index], "attachments", ()))
+        return next(with_attachments, found[0] if found else None)
 
     @property
     def events(self) -> list[Event]:
@@ -179,8 +187,9 @@ async def run_session(
     """Open the driver at the recorded device, wait for the wanted events, and unplug it.
 
     `wanted`: None: the device is unplugged as soon as the driver has read everything, even while it opens;
-    `afterwards_s`: time for further events; `answer`: a request that is answered also after the recording's
-    end. The failure of the driver is in the result.
+    `afterwards_s`: time for further events, once the recorded command has ended; `answer`: a request that is
+    answered also after the recording's end. The failure of the driver is in the result; that by an unplugged
+    device only without `wanted` or with `afterwards_s`, because a driver that polls notices it late.
     """
     session = Session()
     ended, heard = asyncio.Event(), asyncio.Event()
@@ -195,9 +204,7 @@ async def run_session(
                 ended.set()
             else:
                 session.items.append(item)
-                if session.first_reading is None and _is_reading(item):
-                    session.first_reading = len(session.items) - 1
-                    session.read_at = device.player.played_entries
+                session.played_at.append(device.player.played_entries)
             heard.set()
 
         async def heard_wanted() -> None:
@@ -219,14 +226,17 @@ async def run_session(
         note(there.identity)
         session.opened_at = device.player.played_entries
         there.on_said = note
-        async with _commanded(there, recording):
+        async with recorded_command(there.driver, recording) as command:
             await _first(PLAY_S, device.played.wait(), ended.wait())
             if wanted is not None:
                 await _first(patience.answer_s, heard_wanted(), ended.wait())
-                await silence(afterwards_s)
+                if afterwards_s:
+                    await _first(patience.answer_s, asyncio.wait([command]), ended.wait())
+                    await silence(afterwards_s)
                 session.failed_by_itself = ended.is_set()
                 device.unplug()
-            await _first(patience.answer_s, ended.wait())
+            if wanted is None or afterwards_s:
+                await _first(patience.answer_s, ended.wait())
         session.unfollowed = device.error
     return session
 
@@ -270,16 +280,17 @@ async def _first(limit_s: float, *waits: Any) -> None:
 
 
 @asynccontextmanager
-async def _commanded(there: OpenDriver[Any], recording: Recording) -> AsyncIterator[None]:
-    """Send the driver the recorded command meanwhile."""
+async def recorded_command(driver: Driver[Any], recording: Recording) -> AsyncIterator["asyncio.Future[Any]"]:
+    """Send the driver the recorded command meanwhile, and return its future, which is done without one."""
+    running: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if recording.commands is None:
-        yield
-        return
-    verb, arguments = recording.commands
-    command = there.driver.commands[verb]
-    request = command.arguments_type.model_validate(arguments)
-    running = asyncio.ensure_future(getattr(there.driver, command.method)(request, Invocation.local()))
+        running.set_result(None)
+    else:
+        verb, arguments = recording.commands
+        command = driver.commands[verb]
+        request = command.arguments_type.model_validate(arguments)
+        running = asyncio.ensure_future(getattr(driver, command.method)(request, Invocation.local()))
     try:
-        yield
+        yield running
     finally:
         await _cancel(running)

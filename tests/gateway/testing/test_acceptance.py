@@ -1,26 +1,37 @@
 """Acceptance of a driver of another package: a sound one, and one that misses each criterion."""
 
+import asyncio
 import json
 import os
 import sys
+import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.accepted_package import NAME, Install, install
 
 from gateway.testing import acceptance, behaviour, simulated
-from gateway.testing.acceptance import AcceptanceOutcome, Result, driver_trial, judge
+from gateway.testing.acceptance import AcceptanceOutcome, Criterion, Result, driver_trial, judge
 from gateway.testing.criteria import ADVISED, CRITERIA, grade_by, is_accepted
 from gateway.testing.packages import PackageError, find_package
 from gateway.testing.playback import replay_player
 from gateway.testing.run import judge_all, write_all_expected
+from gateway.testing.stall_free_loop import run_stall_free
 
 __all__ = ["install"]
 
 OPENS = 5
+ANSWER_S = 0.3
+"""Limit of an answer beside stalls, in seconds."""
 
 
-async def result_of(name: str) -> Result:
+def result_of(name: str) -> Result:
+    return run_stall_free(judged(name))
+
+
+async def judged(name: str) -> Result:
     criterion = next(one for one in CRITERIA if one.name == name)
     async with driver_trial(find_package(NAME), NAME, OPENS) as trial:
         trial.answer_s = acceptance.ANSWER_S
@@ -28,17 +39,53 @@ async def result_of(name: str) -> Result:
 
 
 @pytest.mark.long(4)
-async def test_sound_driver_is_accepted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_driver_is_accepted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behaviour, "NOISES", 4)
     install()
-    async with driver_trial(find_package(NAME), NAME, OPENS) as trial:
-        found = {criterion: result async for criterion, result in judge_all(trial)}
+    found = run_stall_free(results())
     missed = {one.name: result for one, result in found.items() if result.outcome != "held"}
     assert missed.keys() == {"anonymized", "self-test"}, missed
     assert is_accepted(found)
     assert grade_by(found) == "silver"
     assert {one.name for one in ADVISED} > missed.keys()
     assert found[CRITERIA[7]].found == "cut at 5 places"
+
+
+def test_driver_without_gap_setting_has_a_long_silence(install: Install) -> None:
+    """The driver has no setting `gap_s`, which would tell how long it waits for the rest of a frame."""
+    install(("    gap_s: float = ", "    other_s: float = "), ("self.settings.gap_s", "0.6"))
+    assert result_of("cut frame").found == "cut at 5 places"
+
+
+async def results() -> dict[Criterion, Result]:
+    async with driver_trial(find_package(NAME), NAME, OPENS) as trial:
+        return {criterion: result async for criterion, result in judge_all(trial)}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["recording", "cut frame", "simulated"])
+def test_stalled_process_does_not_change_the_verdict(
+    name: str, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stands still again and again, for longer than any answer may take."""
+    for module in (acceptance, replay_player, simulated):
+        monkeypatch.setattr(module, "ANSWER_S", ANSWER_S)
+    install()
+    assert run_stall_free(beside_stalls(judged(name))).outcome is AcceptanceOutcome.HELD
+
+
+async def beside_stalls(trial: Coroutine[Any, Any, Result]) -> Result:
+    async def stall() -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            time.sleep(1.2 * ANSWER_S)
+
+    stalling = asyncio.create_task(stall())
+    try:
+        return await trial
+    finally:
+        stalling.cancel()
+        await asyncio.gather(stalling, return_exceptions=True)
 
 
 SWALLOWED = ("yield BadFrame(fault, wire)", "await self.link.read()")
@@ -105,7 +152,7 @@ NO_PORT = (
         ("simulated", [("[borderpost.simulators]", "[other]")], "no simulator of the kind acme-scale"),
     ],
 )  # fmt: skip
-async def test_fault_is_found(
+def test_fault_is_found(
     name: str,
     changes: list[tuple[str, str]],
     found: str,
@@ -117,29 +164,29 @@ async def test_fault_is_found(
     monkeypatch.setattr(simulated, "ANSWER_S", 0.5)
     monkeypatch.setattr(replay_player, "ANSWER_S", 0.5)
     install(*changes)
-    result = await result_of(name)
+    result = result_of(name)
     assert result.outcome is AcceptanceOutcome.NOT_HELD
     assert found in result.found
     assert result.remedy
 
 
-async def test_leak_is_counted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leak_is_counted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behaviour, "LEAK_GRACE_S", 0.01)
     write = "        await self.link.write"
     install(
         (write, f"        LEFT.extend(__import__('os').pipe())\n{write}"), ("MASS = ", "LEFT = []\nMASS = ")
     )
     try:
-        result = await result_of("no leak")
+        result = result_of("no leak")
     finally:
         for descriptor in sys.modules["acme_scale.driver"].LEFT:
             os.close(descriptor)
     assert f"{2 * OPENS} descriptors" in result.found
 
 
-async def test_exception_of_driver_is_no_exception_of_the_kit(install: Install) -> None:
+def test_exception_of_driver_is_no_exception_of_the_kit(install: Install) -> None:
     install(("        return Identity(", "        self.close = 3\n        return Identity("))
-    result = await result_of("cut frame")
+    result = result_of("cut frame")
     assert "It raises TypeError at open_driver.py:" in result.found
 
 
