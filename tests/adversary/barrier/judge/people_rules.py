@@ -16,6 +16,8 @@ DEAD_S = 0.3
 MARGIN_S = 0.12
 AGAIN_S = 2.2
 """Time until a reopening that shows no effect is written again, in seconds."""
+LOST_S = 0.5
+"""Time after a lost frame until it is written again, in seconds: the wait for its answer, and a poll."""
 REPEATED_S = 0.25
 """Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
 GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
@@ -159,6 +161,8 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         limit_s += case.slack_s(limit_s, limit_s + 0.4) if case.slack_s(start_s - 0.3, limit_s) else 0.0
         if case.facts.is_silent:
             limit_s += _until_repeated_s(case, door, start_s, limit_s)
+        else:
+            limit_s = _until_answered_s(case, door, start_s, limit_s)
         reacts = [
             one for name in ("open", "stop") if getattr(door, name) is not None
             for one, _ in case.contact(door, name).spans(end_s=case.end_s)
@@ -220,22 +224,45 @@ def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -
     return polls_s if polls_s <= case.facts.pulse_s else AGAIN_S
 
 
+def _until_answered_s(case: Case, door: DoorFacts, from_s: float, limit_s: float) -> float:
+    """Return the limit after lost frames of the reaction: each is repeated when its answer is missing."""
+    for one in case.actions:
+        reacts = one.door == door.name and one.contact in ("open", "stop") and one.energises
+        if reacts and not one.wire.arrived and from_s <= one.at_s <= limit_s:
+            limit_s = max(limit_s, one.at_s + LOST_S)
+    return limit_s
+
+
 def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
-    """Return whether a shorted wire shows a closing door at an end, so that nothing is to be seen.
+    """Return whether a bad wire shows a closing door at an end, so that nothing is to be seen.
 
     At the closed end it is guarded until the limit is steady.
     """
     prefix = f"{door.name}-" if door.name else ""
-    return any(
-        case.signal(limit, door.name).throughout(at_s - before_s, at_s + 0.3)
-        and any(
-            one.name == "shorted-wire"
-            and one.details.get("signal") == prefix + limit.replace("_", "-")
-            and one.at_s <= at_s <= one.until_s
+    for limit, before_s in (("open_limit", 0.2), ("closed_limit", 0.7)):
+        faults = {
+            one.name
             for one in case.troubles
-        )
-        for limit, before_s in (("open_limit", 0.2), ("closed_limit", 0.7))
-    )
+            if one.details.get("signal") == prefix + limit.replace("_", "-")
+            and one.at_s <= at_s <= one.until_s
+        }
+        span_s = at_s - before_s, at_s + 0.3
+        if "shorted-wire" in faults and case.signal(limit, door.name).throughout(*span_s):
+            return True
+        # It may become steady at the next reading.
+        if "chatter" in faults and _is_read(case, door, limit, at_s - before_s + 0.2, at_s + 0.3):
+            return True
+    return False
+
+
+def _is_read(case: Case, door: DoorFacts, limit: str, from_s: float, to_s: float) -> bool:
+    """Return whether every reading found a limit made."""
+    values = [
+        one.values[door.name, limit]
+        for one in case.readings
+        if (door.name, limit) in one.values and from_s <= one.asked_s <= to_s
+    ]
+    return bool(values) and all(values)
 
 
 def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:

@@ -11,6 +11,8 @@ from adversary.barrier.judge.steps import Steps
 DEAD_S = 0.3
 LONGEST_S = 1.0
 EPSILON_S = 0.005
+ON_ITS_WAY_S = 0.035
+"""Time that the releases of eight relays take at a start, at 9,600 Bd, in seconds."""
 OVERDUE_S = 0.3
 """Time after the latest end of a pulse until a reading shows that its relay is stuck, in seconds."""
 
@@ -136,6 +138,8 @@ def _held_s(case: Case, ended_s: float, from_s: float) -> float:
     ]
     if any(not one.wire.arrived and from_s - 2.0 <= one.at_s <= from_s for one in case.actions):
         return DEAD_S  # the first of several releases is lost, and a later one counts
+    if any(one.what == "started" and 0 <= ended_s - one.at_s <= 0.1 for one in case.lives):
+        delays_s.append(ON_ITS_WAY_S)
     return max(delays_s, default=0.0)
 
 

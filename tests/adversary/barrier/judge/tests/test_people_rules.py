@@ -319,3 +319,25 @@ def test_closing_by_hand_after_a_reopening_is_not_judged(opened_s: float | None,
         story.motion(opened_s + 0.05, "opening")
         story.motion(4.7, "closing")
     assert (LATE in reopened(story, 6.0)) is broken
+
+
+@pytest.mark.parametrize(
+    ("lost", "reopened_s", "broken"), [((4.2, 4.6, 5.0), 5.4, False), ((4.2,), 5.4, True)]
+)
+def test_lost_reopening_is_written_again(lost: tuple[float, ...], reopened_s: float, broken: bool) -> None:
+    """Each time within half a second."""
+    story = closing_on_a_person()
+    for at_s in lost:
+        story.frame(at_s, "0502000005", arrived=False)
+    assert (LATE in reopened(story, reopened_s)) is broken
+
+
+@pytest.mark.parametrize(("fault", "broken"), [("chatter", False), ("stuck-boom", True)])
+def test_limit_that_chatters_hides_a_closing(fault: str, broken: bool) -> None:
+    """If every reading finds it made."""
+    story = closing_on_a_person()
+    story.pulse_signal(3.15, 3.7, "closed_limit")
+    story.pulse_signal(3.75, 4.5, "closed_limit")
+    story.polls(0.2, 9.0)
+    story.trouble(3.1, fault, 5.0, signal="closed-limit")
+    assert (NOT_REOPENED in reopened(story, None)) is broken
