@@ -132,6 +132,18 @@ async def test_bytes_in_flight_bounded():
 
 
 @in_virtual_time
+async def test_bytes_of_all_answers_are_free_again():
+    rig = Rig(in_flight=100, in_flight_bytes=64 * 1024)
+    rig.add_streams(stream(1))
+    rig.connect()
+    rig.commit(*(entry(1, seq, payload=b"x" * 20_000) for seq in range(1, 13)))
+    for _ in range(3):
+        held = rig.new()
+        assert len(held) == 4
+        rig.answer(*held)
+
+
+@in_virtual_time
 async def test_message_above_bound_is_sent_alone():
     rig = Rig(in_flight=100, in_flight_bytes=64 * 1024)
     rig.add_streams(stream(1))
