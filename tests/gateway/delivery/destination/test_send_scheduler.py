@@ -144,6 +144,19 @@ async def test_bytes_of_all_answers_are_free_again():
 
 
 @in_virtual_time
+async def test_bytes_of_states_count_too():
+    rig = Rig(in_flight=100, in_flight_bytes=64 * 1024)
+    rig.add_streams(stream(1))
+    rig.connect()
+    rig.commit(entry(1, 1, payload=b"x" * 40_000))
+    rig.retained.set("state", b"s" * 30_000, "text/x")
+    rig.destination.send_ready()
+    assert [len(message.payload) for message in rig.new()] == [40_000, 30_000]
+    rig.commit(entry(1, 2, payload=b"y" * 40_000))
+    assert rig.new() == []
+
+
+@in_virtual_time
 async def test_message_above_bound_is_sent_alone():
     rig = Rig(in_flight=100, in_flight_bytes=64 * 1024)
     rig.add_streams(stream(1))
