@@ -59,6 +59,13 @@ def instead(pulse_s: str, unit_s: str) -> str:
     )
 
 
+def too_many(pulse_s: str, most: int) -> tuple[str, str]:
+    return (
+        "board.pulse_unit_s",
+        f"a pulse of {pulse_s} s has more than {most} of these units, which the board cannot hold; {LOOK_UP}",
+    )
+
+
 def last(part: str, address: int) -> str:
     return (
         f"the {part} end at address {address}, and Modbus has none after 65535; correct the address or the "
@@ -75,17 +82,18 @@ def last(part: str, address: int) -> str:
         (GENERIC | {"pulse_unit_s": 0.25}, {"pulse_s": 0.6}, [("pulse_s", instead("0.5", "0.25"))]),
         (GENERIC | {"pulse_unit_s": 0.5}, {"pulse_s": 0.2}, [("pulse_s", instead("0.5", "0.5"))]),
         (GENERIC | {"pulse_unit_s": 0.00001}, {"pulse_s": 0.5}, []),
-        (GENERIC | {"pulse_unit_s": 0.00001, "pulse_write": "coil"}, {"pulse_s": 0.3}, []),
+        (GENERIC | {"pulse_unit_s": 0.00001}, {"pulse_s": 0.65535}, []),
+        (GENERIC | {"pulse_unit_s": 0.00001}, {"pulse_s": 0.65536}, [too_many("0.65536", 65535)]),
+        (GENERIC | {"pulse_unit_s": 0.00001, "pulse_write": "coil"}, {"pulse_s": 0.32767}, []),
         (
             GENERIC | {"pulse_unit_s": 0.00001, "pulse_write": "coil"},
             {"pulse_s": 0.5},
-            [
-                (
-                    "board.pulse_unit_s",
-                    "a pulse of 0.5 s has more than 32767 of these units, which the board cannot hold; "
-                    f"{LOOK_UP}",
-                )
-            ],
+            [too_many("0.5", 32767)],
+        ),
+        (
+            GENERIC | {"pulse_unit_s": 0.00001, "pulse_write": "coil"},
+            {"pulse_s": 0.32768},
+            [too_many("0.32768", 32767)],
         ),
         (WATCHED, {"pulse_s": 0.45}, []),
     ],

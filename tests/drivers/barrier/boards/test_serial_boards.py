@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from board_fixture import WITHIN_S
+from pytest_mock import MockerFixture
+from serial.tools.list_ports_common import ListPortInfo
 
 from drivers.barrier.board import Board, BoardRefused, PulseEnd
 from drivers.barrier.boards.lcus import LcusSettings, frame
@@ -198,6 +200,7 @@ async def test_other_relay_or_input_count_is_refused(numato: SerialSite, more: d
         async with opened(numato, **more) as board:
             await board.read_inputs()
     assert (error.value.cause, error.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+    assert error.value.text.startswith(f"The device at {numato.address} is not this module: ")
 
 
 async def test_relay_left_closed_is_released(numato: SerialSite) -> None:
@@ -294,6 +297,20 @@ async def test_closing_opens_relays_of_pulses(kind: str, numato: SerialSite, lcu
     async with opened(site) as board:
         await board.pulse_relay(0, 5)
     await site.log.until(lambda: len(site.log.contacts) == 2)
+
+
+@pytest.mark.parametrize(("kind", "model"), [("numato", "8 Channel USB Relay Module"), ("lcus", "LCUS-4")])
+async def test_port_on_usb_identifies(
+    kind: str, model: str, numato: SerialSite, lcus: SerialSite, mocker: MockerFixture
+) -> None:
+    site = numato if kind == "numato" else lcus
+    port = ListPortInfo(site.address)
+    port.serial_number, port.product = "NLRL0123", "8 Channel USB Relay Module"
+    mocker.patch("drivers.links.serial.find_port", return_value=(site.address, port))
+    links = LinkFactory()
+    identity = await board_of(site, links).open()
+    await links.close()
+    assert (identity.model, identity.serial_number) == (model, "NLRL0123")
 
 
 @pytest.mark.parametrize("kind", ["numato", "lcus"])
