@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from drivers.registry import UnknownDriverError, load_driver
-from gateway.cli._certify.criteria import OverallVerdict, Verdict
+from gateway.cli._certify.criteria import OverallVerdict, Verdict, judge
 from gateway.cli._certify.device import PRESENT, CertifiedDevice
 from gateway.cli._certify.facts import Facts, Moment
 from gateway.cli._certify.report import Report, TriedDevice
@@ -105,6 +105,13 @@ def certify(
         exit_with_error(error)
     except Stopped as stop:
         exit_with(str(stop), os.EX_UNAVAILABLE)
+    possible = {each.id for each in judge(tried.family, Facts(), reads_chips=tried.reads_chips)}
+    if absent := set(only or ()) - possible:
+        exit_with(
+            f"--only: {', '.join(sorted(absent))} cannot be tried at {position}\n    "
+            f"choose of {', '.join(name for name in NAMES if name in possible)}",
+            os.EX_USAGE,
+        )
     plan = Plan(stages=frozenset(only) if only else None, series=reads, reads_chips=tried.reads_chips)
     try:
         report, stopped = _run(certified, technician, plan, folder, tried, earlier, settings, view)

@@ -162,6 +162,10 @@ async def test_reader_is_tried_and_continued(post: SimulatedPost, monkeypatch: p
     assert (kept.people, kept.driver, kept.provenance) == ("anonymized", "mrz-serial", "simulated")
     assert_anonymous(post.folder)
 
+    refused = await post.certify(READER, "--only", "chip", "--only", "commissioned")
+    assert refused.exit_code == os.EX_USAGE
+    assert f"chip, commissioned cannot be tried at {READER}" in refused.output
+
 
 def assert_anonymous(folder: Path) -> None:
     """No name and no number of the presented specimens is in any file, as text or in hexadecimal."""
