@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.cli_summaries import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
 WORKFLOW = GITHUB / "workflows/test.yaml"
@@ -140,3 +142,16 @@ def test_editors_and_ruff_agree() -> None:
 @pytest.mark.parametrize("name", [".github/CONTRIBUTING.md", ".github/SECURITY.md"])
 def test_readme_names_page(name: str) -> None:
     assert f"]({name})" in (ROOT / "README.md").read_text()
+
+
+def test_readme_lists_every_command() -> None:
+    table = (ROOT / "README.md").read_text().split("## Command line")[1].split("\n## ")[0]
+    listed = {word for cell in re.findall(r"`([a-z -]+)`", table) for word in cell.split()[:1]}
+    assert set(COMMANDS) - listed == set()
+
+
+def test_map_of_gateway_has_every_part() -> None:
+    text = (ROOT / "gateway/README.md").read_text().split("\nLayers,")[0]
+    parts = {f"{each.name}/" if each.is_dir() else each.name for each in (ROOT / "gateway").iterdir()}
+    unexplained = {"README.md", "__init__.py", "__pycache__/", "py.typed"}
+    assert parts - unexplained - set(re.findall(r"`([\w.]+/?)`", text)) == set()

@@ -721,7 +721,7 @@ def test_obstructed_door_that_may_not_open_is_stopped(why: str) -> None:
 
 
 def test_door_that_leaves_its_open_end_again_is_reopened() -> None:
-    """Somebody closes it by its button, or a contact is welded, as soon as the reopening has opened it."""
+    """Its button or a welded contact closes it as soon as the reopening has opened it."""
     machine = MachineFixture()
     machine.closing(20)
     machine.relays(20.6)

@@ -46,7 +46,7 @@ def test_response_of_another_command_is_none() -> None:
 
 @pytest.mark.parametrize("surplus", [0, 1, 2])
 def test_end_of_another_response_is_none(surplus: int) -> None:
-    """What is left of much noise never begins in the middle of a command that ended with its prompt."""
+    """The rest that is kept of much noise begins behind a prompt, not in the middle of a response."""
     other = b"xver\r\n7\r\n>"
     reader = ReplyReader(b"ver")
     noise = b"x" * (MAX_REPLY_BYTES + surplus - len(other))
