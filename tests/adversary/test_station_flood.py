@@ -18,7 +18,7 @@ import paho.mqtt.client as mqtt
 import psutil
 import pytest
 from support.brokers.certificates import Authority
-from support.brokers.flooder import FloodSource, flooding
+from support.brokers.flooder import FloodSource, flooding, publish_packet
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.deliveries import Subscriber
 from support.gateway.gateways import GatewayFixture, until
@@ -46,6 +46,7 @@ OWN_TOPICS = ["bgw/v1/uto-test/lane-2/barrier/cmd/stop/lane-2"]
 BROKER_OPTIONS = (
     "max_queued_messages 10000",
     "max_packet_size 9437184",
+    "max_queued_bytes 67108864",
     "set_tcp_nodelay true",
     "log_type none",
 )
@@ -243,6 +244,16 @@ async def test_flooding_station_is_named_and_served_again(tmp_path: Path) -> Non
         floods = [line for line in audit.splitlines() if '"rate_limited"' in line and '"_gw/gw-1"' in line]
         assert floods
         assert all('"lane-2"' in line for line in floods)
+
+
+async def test_large_messages_do_not_silence_their_station(tmp_path: Path) -> None:
+    """Mosquitto drops what is above a Maximum Packet Size, and its place in the window with it."""
+    async with running_post(tmp_path) as post:
+        with post.source.connect() as sock:
+            for mid in range(1, 21):
+                sock.sendall(publish_packet(OWN_TOPICS[0], b"x" * 30_000, 1, mid))
+            await until(lambda: "lane-2" in problems(post).get("station_flooding", ""))
+        assert await post.own_stop_s() <= PATIENCE_S
 
 
 @pytest.mark.parametrize(

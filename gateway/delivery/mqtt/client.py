@@ -53,6 +53,8 @@ class CoalescedSocket:
         self._max_packet_bytes = max_packet_bytes
         self.too_large_bytes = 0
         """Length of a packet above the limit; 0 without one."""
+        self.too_large_beginning = b""
+        """Those of its bytes that came with earlier ones."""
         self._read = b""
         self._at = 0
         self._unsent: list[bytes] = []
@@ -62,6 +64,7 @@ class CoalescedSocket:
         """Read at most `size` bytes; raises like a socket."""
         if size > self._max_packet_bytes:
             self.too_large_bytes = size
+            self.too_large_beginning = self._read[self._at :]
             raise ConnectionError(f"a packet of {size} bytes")
         if self._at >= len(self._read):
             if size > READ_BYTES:

@@ -71,7 +71,6 @@ def make_client(
         will_properties.UserProperty = (CONNECTION_PROPERTY, connection)
         client.will_set(will.topic, will.payload, 1, retain=True, properties=will_properties)
     properties = Properties(PacketTypes.CONNECT)
-    properties.MaximumPacketSize = guard.limits.packet_bytes
     properties.ReceiveMaximum = guard.limits.receive_maximum
     # Session expiry 0 is the protocol's default: no command survives a connection.
     client.connect_async(

@@ -20,7 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PackedProperties
 from gateway.delivery.mqtt.connect import Will, connect, describe_connect_error, make_client
-from gateway.delivery.mqtt.inbound import InboundGuard, InboundLimits, InboundRefusal, RefusedBecause
+from gateway.delivery.mqtt.inbound import InboundGuard, InboundLimits, InboundRefusal, refused_for_size
 from gateway.delivery.mqtt.reconnect import ReconnectWait
 from gateway.delivery.settings import BrokerSettings
 
@@ -300,7 +300,7 @@ class MqttConnection:
             log.exception("mqtt_connection_failed")
             self._close(None)
         if client.refused is None and sock.too_large_bytes:
-            client.refused = InboundRefusal(RefusedBecause.TOO_LARGE, sock.too_large_bytes)
+            client.refused = refused_for_size(sock.too_large_bytes, sock.too_large_beginning)
         if client.refused is not None and self._refused is None:
             self._refused = client.refused
             self._close(None)

@@ -129,7 +129,7 @@ class StationConnection:
     def on_inbound_refused(self, refused: InboundRefusal) -> None:
         """Name the station that sends more than it may; the connection is closed, and made again soon."""
         sender = self.station or _sender(refused.topic)
-        if refused.because in (RefusedBecause.TOO_LARGE, RefusedBecause.WRONG_QOS):
+        if refused.because is RefusedBecause.WRONG_QOS:
             self._problems.broker_exceeds(refused)
             return
         if not self._on_flood(sender):

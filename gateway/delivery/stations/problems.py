@@ -15,10 +15,10 @@ class StationProblems:
         self._tree = tree
 
     def flood(self, station: str) -> None:
-        """Report a station that sends more messages than the gateway accepts."""
+        """Report a station that sends more messages, or larger ones, than the gateway accepts."""
         self._problems.add(
             "station_flooding",
-            f"Station {station} sends more commands than the gateway accepts; most of them are dropped. "
+            f"Station {station} sends more or larger commands than the gateway accepts; most are dropped. "
             "Other stations are not affected.",
             Action.CALL_SUPPORT,
             f"Stop the program at {station}. If it is not yours: borderpost trust revoke {station}",

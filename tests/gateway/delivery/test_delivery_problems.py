@@ -327,7 +327,7 @@ STATION_PROBLEMS = {
     "flood": (
         lambda d: d.flood("lane-2"),
         "station_flooding",
-        "Station lane-2 sends more commands than the gateway accepts; most of them are dropped. "
+        "Station lane-2 sends more or larger commands than the gateway accepts; most are dropped. "
         "Other stations are not affected.",
         Action.CALL_SUPPORT,
         "Stop the program at lane-2. If it is not yours: borderpost trust revoke lane-2",

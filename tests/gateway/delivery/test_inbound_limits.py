@@ -11,6 +11,7 @@ from gateway.delivery.mqtt.inbound import (
     InboundRefusal,
     RefusedBecause,
     exceeded_limit,
+    refused_for_size,
 )
 
 QOS_0, QOS_1, QOS_2, RETAINED = 0x30, 0x32, 0x34, 0x31
@@ -52,6 +53,13 @@ def test_messages_are_limited_by_rate(guard: GuardFixture) -> None:
     guard.now_s += 0.5
     assert guard.check(packet) is None
     assert guard.check(packet) is not None
+
+
+def test_large_packet_is_refused_with_its_topic() -> None:
+    """Of a large packet only what came with earlier bytes is known."""
+    packet = publish(5)
+    assert refused_for_size(30_000, packet) == InboundRefusal(RefusedBecause.TOO_LARGE, 30_000, TOPIC)
+    assert refused_for_size(30_000, b"").topic == ""
 
 
 @pytest.mark.parametrize("first_byte", [QOS_2, 0x35, 0x3C])

@@ -209,13 +209,24 @@ async def test_others_flood_under_their_names(monkeypatch: pytest.MonkeyPatch) -
     assert fixture.causes == []
 
 
-@pytest.mark.parametrize("why", [RefusedBecause.TOO_LARGE, RefusedBecause.WRONG_QOS])
 @in_virtual_time
-async def test_broker_mistake_is_no_flood(monkeypatch: pytest.MonkeyPatch, why: RefusedBecause) -> None:
+async def test_broker_mistake_is_no_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     fixture = StationsFixture(monkeypatch)
     fixture.connections.configure(["lane-1"])
-    fixture.refuse("lane-1", "lane-1", why)
+    fixture.refuse("lane-1", "lane-1", RefusedBecause.WRONG_QOS)
     assert (fixture.floods, fixture.causes) == ([], ["broker_exceeds_limits"])
+
+
+@pytest.mark.parametrize("connection", ["lane-1", None])
+@in_virtual_time
+async def test_station_with_large_message_is_named(
+    monkeypatch: pytest.MonkeyPatch, connection: str | None
+) -> None:
+    fixture = StationsFixture(monkeypatch)
+    fixture.connections.configure(["lane-1"])
+    sender = connection or "lane-2"
+    fixture.refuse(connection, sender, RefusedBecause.TOO_LARGE)
+    assert (fixture.floods, fixture.causes) == ([sender], ["station_flooding"])
 
 
 @in_virtual_time
