@@ -24,7 +24,8 @@ log = structlog.get_logger()
 
 STATION_LIMITS = InboundLimits(packet_bytes=24 * 1024, receive_maximum=8, messages_per_s=200, burst=400)
 """A command has at most 16 KiB, with a short topic and short properties. A program that waits for each answer
-sends up to 400 commands a second; no person needs more than a few."""
+sends up to 400 commands a second; no person needs more than a few. A larger message is the station's fault:
+it ends the connection, and names the station."""
 OTHERS_LIMITS = InboundLimits(packet_bytes=24 * 1024, receive_maximum=8, messages_per_s=50, burst=100)
 """Limits of all stations together that have no connection of their own, and may command nothing."""
 FLOOD_OVER_S = 5.0
