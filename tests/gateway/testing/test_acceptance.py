@@ -173,7 +173,7 @@ def test_fault_is_found(
 def test_openings_do_not_wait_for_the_recorded_pauses(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand openings of a camera that took half a second to answer took longer than eight minutes."""
+    """A thousand openings of a camera that took half a second to answer gave no verdict within 400 s."""
     install(("0.010 in ", "0.310 in "))
     paused = []
 
@@ -184,7 +184,7 @@ def test_openings_do_not_wait_for_the_recorded_pauses(
     monkeypatch.setattr(replay_player, "silence", silence)
     assert result_of("no leak").outcome is AcceptanceOutcome.HELD
     assert len(paused) > OPENS
-    assert len([seconds for seconds in paused if seconds > behaviour.OPENING_PAUSE_S]) < OPENS
+    assert len([seconds for seconds in paused if seconds > 0.1]) < OPENS
 
 
 def test_driver_that_needs_the_recorded_pauses_is_opened_with_them(install: Install) -> None:
