@@ -5,6 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
@@ -25,6 +26,8 @@ NOISES = 40
 """Random streams that surround a reading."""
 WARM_UPS = 5
 """Openings after which what a driver keeps once is there."""
+OPENING_PAUSE_S = 0.01
+"""Longest pause of a device that is opened again and again, unless its driver needs the recorded ones."""
 LEAK_GRACE_S = 10.0
 RECORD = (
     "Record it at a simulated or real device (`borderpost record`), put the file into the folder "
@@ -167,25 +170,19 @@ async def opening_leaks_nothing(trial: DriverTrial) -> Result:
     if not played:
         return _no_recording(trial)
     one = min(played, key=lambda each: each.whole.opened_at)
-    opening = _opening(one)
     tasks, leftovers = asyncio.all_tasks(), Leftovers()
     folder = trial.folder / "opens"
     folder.mkdir(exist_ok=True)
+    pause_s = OPENING_PAUSE_S
+    if await _opening_fault(trial, one, folder, pause_s):  # A driver may need the recorded pauses.
+        pause_s = one.patience.silence_s
     for number in range(-WARM_UPS, trial.opens):
         if number == 0:
             tasks, leftovers = asyncio.all_tasks(), Leftovers()
-        async with recorded_device(opening, folder, one.patience.silence_s) as device:
-            try:
-                async with (
-                    asyncio.timeout(one.patience.answer_s),
-                    open_driver(trial.driver_class, device.settings),
-                ):
-                    pass
-            except Exception as error:  # noqa: BLE001 - code of another package may fail in any way
-                fault = fault_of(error) or f"it fails: {getattr(error, 'cause', '')}"
-                return not_held(
-                    f"At opening {number + WARM_UPS + 1} {fault}.", "Close in `close` what `open` opened."
-                )
+        if fault := await _opening_fault(trial, one, folder, pause_s):
+            return not_held(
+                f"At opening {number + WARM_UPS + 1} {fault}.", "Close in `close` what `open` opened."
+            )
     left = await leftovers.wait_in_loop(LEAK_GRACE_S)
     if remaining := await tasks_left(tasks, LEAK_GRACE_S):
         left["tasks"] = remaining
@@ -195,6 +192,20 @@ async def opening_leaks_nothing(trial: DriverTrial) -> Result:
             f"After {trial.opens} openings {found} remain.", "Close in `close` what `open` opened."
         )
     return held(f"{trial.opens} openings")
+
+
+async def _opening_fault(trial: DriverTrial, one: PlayedRecording, folder: Path, pause_s: float) -> str:
+    """Open and close the driver once; return its fault as a clause, "" for none."""
+    async with recorded_device(_opening(one), folder, pause_s) as device:
+        try:
+            async with (
+                asyncio.timeout(one.patience.answer_s),
+                open_driver(trial.driver_class, device.settings),
+            ):
+                pass
+        except Exception as error:  # noqa: BLE001 - code of another package may fail in any way
+            return fault_of(error) or f"it fails: {getattr(error, 'cause', '')}"
+    return ""
 
 
 async def devices_do_not_affect_each_other(trial: DriverTrial) -> Result:

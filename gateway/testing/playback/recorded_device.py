@@ -106,7 +106,7 @@ async def _all_of(tasks: Sequence["asyncio.Task[None]"]) -> None:
 
 @dataclass
 class Session:
-    """What a driver yielded for one recording, from its opening to the loss of its device."""
+    """Items that a driver yielded for one recording, from its opening to the loss of its device."""
 
     items: list[object] = field(default_factory=list)
     played_at: list[int] = field(default_factory=list)

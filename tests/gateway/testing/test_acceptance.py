@@ -170,6 +170,38 @@ def test_fault_is_found(
     assert result.remedy
 
 
+def test_openings_do_not_wait_for_the_recorded_pauses(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand openings of a camera that took half a second to answer gave no verdict within 400 s."""
+    install(("0.010 in ", "0.310 in "))
+    paused = []
+
+    async def silence(seconds: float) -> None:
+        paused.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(replay_player, "silence", silence)
+    assert result_of("no leak").outcome is AcceptanceOutcome.HELD
+    assert len(paused) > OPENS
+    assert len([seconds for seconds in paused if seconds > 0.1]) < OPENS
+
+
+def test_driver_that_needs_the_recorded_pauses_is_opened_with_them(install: Install) -> None:
+    """Its identity ends by a silence."""
+    read = "                    answer += await self.link.read()"
+    by_silence = f"""{read}
+                    if answer.endswith(b"s"):
+                        try:
+                            async with asyncio.timeout(0.05):
+                                answer += await self.link.read()
+                        except TimeoutError:
+                            continue
+                        raise LinkError(Cause.NO_RESPONSE, "No scale.", Action.REPLUG, "Check its cable.")"""
+    install(("0.010 in  73 63 61", "0.010 in  73\n0.200 in  63 61"), (read, by_silence))
+    assert result_of("no leak").outcome is AcceptanceOutcome.HELD
+
+
 def test_leak_is_counted(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behaviour, "LEAK_GRACE_S", 0.01)
     write = "        await self.link.write"
