@@ -95,7 +95,7 @@ class BarrierStateMachine:
 
     def on_inputs_at_opening(self, sensed: BarrierInputs) -> None:
         """Note inputs that are too old for a state: an emergency among them is latched at the first poll."""
-        self._was_emergency_at_opening = sensed.emergency
+        self._was_emergency_at_opening = bool(sensed.emergency)
 
     def on_inputs(self, sensed: BarrierInputs, asked_s: float, now_s: float | None = None) -> Decision:
         """Process the inputs that were asked for at `asked_s`; `now_s`: time of the answer, if measured."""
