@@ -21,6 +21,8 @@ LOST_S = 0.5
 """Time after a lost frame until it is written again, in seconds: the wait for its answer, and a poll."""
 REPEATED_S = 0.25
 """Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
+FLICKER_S = 0.46
+"""Longest flicker of a wire, in seconds."""
 POLL_S = 0.2
 """Longest time between two readings of a boom that is not disturbed, in seconds."""
 GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
@@ -173,7 +175,7 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             continue
         if _reads_at_end(case, door, start_s):
             continue
-        if case.signal("closed_limit", door.name).throughout(closing.from_s, start_s + 0.3):
+        if _is_at_closed_end(case, door, closing.from_s, start_s + 0.3):
             continue  # commanded at the closed end, which it has not left
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
@@ -275,6 +277,19 @@ def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
         if "chatter" in faults and _is_read(case, door, limit, at_s - before_s + 0.2, at_s + 0.3):
             return True
     return False
+
+
+def _is_at_closed_end(case: Case, door: DoorFacts, from_s: float, to_s: float) -> bool:
+    """Return whether the closed limit was made all the time, but for flickers of its wire."""
+    name = f"{door.name}-closed-limit" if door.name else "closed-limit"
+    flickers_s = [
+        one.at_s for one in case.troubles if one.name == "flicker" and one.details.get("signal") == name
+    ]
+    return all(
+        until_s - since_s <= FLICKER_S and any(abs(since_s - at_s) < EPSILON_S for at_s in flickers_s)
+        for since_s, until_s in case.signal("closed_limit", door.name).spans(value=False, end_s=case.end_s)
+        if since_s <= to_s and until_s > from_s
+    )
 
 
 def _is_read(case: Case, door: DoorFacts, limit: str, from_s: float, to_s: float) -> bool:

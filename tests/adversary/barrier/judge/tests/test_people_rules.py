@@ -180,6 +180,26 @@ def test_door_at_its_closed_end_is_not_judged(from_s: float, until_s: float, bro
 
 
 @pytest.mark.parametrize(
+    ("signal", "again_s", "until_s", "broken"),
+    [
+        ("closed-limit", 3.95, 4.35, False),
+        ("closed-limit", 3.97, 4.35, True),  # longer than a flicker
+        ("closed-limit", 3.95, 4.25, True),
+        ("open-limit", 3.95, 4.35, True),
+    ],
+)
+def test_flicker_of_a_closed_end_is_not_judged(
+    signal: str, again_s: float, until_s: float, broken: bool
+) -> None:
+    """Its wire flickers from 3.5 s on."""
+    story = closing_on_a_person()
+    story.pulse_signal(3.0, 3.5, "closed_limit")
+    story.pulse_signal(again_s, until_s, "closed_limit")
+    story.trouble(3.5, "flicker", 3.8, signal=signal)
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
     ("signal", "until_s", "broken"),
     [
         ("open-limit", 4.35, False),
