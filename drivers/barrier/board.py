@@ -36,6 +36,8 @@ class Board(Protocol):
     """Time after the end of a pulse until its relay is certainly open, if the gateway dies, in seconds."""
     response_timeout_s: float
     """Upper bound on the time of a request on the wire, in seconds: a stop waits for at most one."""
+    inputs_at_opening: tuple[bool, ...] | None
+    """Inputs that `open` has read to identify the board, as `read_inputs` returns them; None if none."""
 
     @property
     def answer_time_s(self) -> float:

@@ -121,6 +121,8 @@ class BarrierDriver(Driver[SettingsT]):
         self._machine = BarrierStateMachine(
             self.settings, _now_s(), latches, board.release_timeout_s, self.record.movements_s
         )
+        if board.inputs_at_opening is not None:
+            self._machine.on_inputs_at_opening(self.settings.decode_inputs(board.inputs_at_opening))
         self._writer = BoardWriter(board, self.settings, self._machine, self._publish)
         stop_s = self.record.stop_s
         if stop_s is not None and _now_s() - stop_s < STOP_KEPT_S:

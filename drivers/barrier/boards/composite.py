@@ -15,6 +15,7 @@ class CompositeBoard:
         self.pulse_end = first.pulse_end
         self.release_timeout_s = first.release_timeout_s
         self.response_timeout_s = max(first.response_timeout_s, inputs_from.response_timeout_s)
+        self.inputs_at_opening: tuple[bool, ...] | None = None
 
     @property
     def answer_time_s(self) -> float:
@@ -25,6 +26,9 @@ class CompositeBoard:
         """Open both; the identity is that of the board with the relays."""
         identity = await self._first.open()
         await self._second.open()
+        own = self._first.inputs_at_opening if self._first.inputs else ()
+        others = self._second.inputs_at_opening
+        self.inputs_at_opening = None if own is None or others is None else (*own, *others)
         return identity
 
     async def read_inputs(self) -> tuple[bool, ...]:

@@ -120,7 +120,7 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
         return tuple(bool(values[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
 
     async def _identify(self) -> Identity:
-        await self.read_inputs()
+        self.inputs_at_opening = await self.read_inputs()
         return Identity(model=self.settings.name)
 
 

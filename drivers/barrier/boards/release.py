@@ -36,6 +36,8 @@ class PulsePermit:
 class ReleasingBoard(ABC):
     """Common part of all boards with relays."""
 
+    inputs_at_opening: tuple[bool, ...] | None = None
+
     def __init__(self) -> None:
         self._permits: set[PulsePermit] = set()
 

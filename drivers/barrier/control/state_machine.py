@@ -68,6 +68,8 @@ class BarrierStateMachine:
         self._started_s = now_s
         self._emergency_s: float | None = None
         """Time since when the emergency input is active; None: it is at rest."""
+        self._was_emergency_at_opening = False
+        """True until the first poll if the inputs that identified the board showed an emergency."""
         self._is_shut_in_emergency = False
         self._local_s: float | None = None
         self._found_open = False
@@ -90,6 +92,10 @@ class BarrierStateMachine:
         return any(one.door.stop.is_pending for one in self._door_controls)
 
     # Inputs.
+
+    def on_inputs_at_opening(self, sensed: BarrierInputs) -> None:
+        """Note inputs that are too old for a state: an emergency among them is latched at the first poll."""
+        self._was_emergency_at_opening = bool(sensed.emergency)
 
     def on_inputs(self, sensed: BarrierInputs, asked_s: float, now_s: float | None = None) -> Decision:
         """Process the inputs that were asked for at `asked_s`; `now_s`: time of the answer, if measured."""
@@ -135,10 +141,10 @@ class BarrierStateMachine:
         active = self._sensed is not None and self._sensed.emergency
         if not active:
             self._emergency_s = None
-            return ()
-        if self._emergency_s is None:
+        elif self._emergency_s is None:
             self._emergency_s = now_s
-        if self.latches.emergency:
+        was_active, self._was_emergency_at_opening = active or self._was_emergency_at_opening, False
+        if not was_active or self.latches.emergency:
             return ()
         self.latches = replace(self.latches, emergency=True)
         self.emergency_count += 1

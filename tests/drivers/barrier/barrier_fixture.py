@@ -102,6 +102,7 @@ class VirtualBoard:
     release_timeout_s = 0.0
     response_timeout_s = 0.3
     answer_time_s = 0.0
+    inputs_at_opening: tuple[bool, ...] | None = None
 
     def __init__(self, site: ModbusSite, unit: int = 1) -> None:
         self.dead = False

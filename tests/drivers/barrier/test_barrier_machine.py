@@ -422,6 +422,21 @@ def test_emergency_is_alarmed_and_counted_once() -> None:
     assert machine.machine.emergency_count == 2
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_emergency_that_identified_the_board_is_latched(later: bool) -> None:
+    """It may be over at the first poll."""
+    machine = MachineFixture()
+    sensed = BarrierInputs((DoorInputs(*CLOSED, presence=False),), emergency=True)
+    machine.machine.on_inputs_at_opening(sensed)
+    machine.sense(10, inputs={"emergency": later})
+    machine.sense(10.2)
+    assert machine.alarms == [AlarmKind.EMERGENCY]
+    assert machine.state.reason is StateReason.EMERGENCY_UNACKNOWLEDGED
+    machine.ask(AcknowledgeEmergency(reason="looked"), 10.3)
+    machine.sense(10.4)
+    assert machine.alarms == [AlarmKind.EMERGENCY, AlarmKind.EMERGENCY_CLEARED]
+
+
 def test_emergency_lasts_until_acknowledged() -> None:
     machine = MachineFixture()
     for emergency, why in (

@@ -45,6 +45,11 @@ LIMIT_S = 0.01
 
 Its wait may begin before the frame leaves, by the silence between two frames of a serial line.
 """
+IDENTIFIED_S = (0.5, 1.5)
+"""Waits for the answers to the first two requests for an identity on a connection, in seconds.
+
+A later request on the same connection is no reason to read nothing.
+"""
 FRAMES_TO_STOP = 2
 """Frames that a stop takes on a slow bus: the one that is on its way, and its own."""
 
@@ -128,6 +133,8 @@ class Case:
         """Times of exchanges that did not go as they should."""
         self.awaited: list[float] = []
         """Those of them for whose answer the host has waited."""
+        self.unread: list[tuple[float, float]] = []
+        """Spans in which the host waits for a board's identity, and so reads nothing."""
         self._index_wires()
         self.alive = self._index_lives()
         self._slow = self._index_slow_phases()
@@ -214,8 +221,15 @@ class Case:
                 self.abnormal.append(wire.at_s)
                 if self.facts.boards[wire.board].model != "lcus":
                     self.awaited.append(wire.at_s)
+        requests: dict[tuple[str, int], int] = {}
         for key, (wire, request) in asked.items():
             facts = self.facts.boards[wire.board]
+            if request is not None and request.reads == "identity":
+                place = requests.get((wire.board, wire.connection), 0)
+                requests[wire.board, wire.connection] = place + 1
+                if place < len(IDENTIFIED_S):
+                    came_s = [one.at_s for one in answered.get(key, []) if one.arrived or one.fate == "late"]
+                    self.unread.append((wire.at_s, min([wire.at_s + IDENTIFIED_S[place], *came_s])))
             back = [one for one in answered.get(key, []) if one.arrived]
             refused = any(is_refusal(facts, one.data) for one in answered.get(key, []))
             unanswered = key not in answered and facts.model != "lcus"
@@ -396,6 +410,13 @@ class Case:
         if self.is_slow(from_s, to_s):
             spent_s += 0.8
         return spent_s
+
+    def readable_s(self, at_s: float) -> float:
+        """Return from when on the host could read again what has changed at a time."""
+        for from_s, until_s in self.unread:
+            if from_s <= at_s <= until_s:
+                at_s = until_s
+        return at_s
 
     def is_abnormal(self, from_s: float, to_s: float) -> bool:
         """Return whether an exchange in this span did not go as it should."""

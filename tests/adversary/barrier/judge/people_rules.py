@@ -13,6 +13,7 @@ from adversary.barrier.judge.records import DoorFacts, Event, Record, Truth
 FRESH_S = 0.5
 STALL_S = 0.3
 DEAD_S = 0.3
+EPSILON_S = 0.005
 MARGIN_S = 0.12
 AGAIN_S = 2.2
 """Time until a reopening that shows no effect is written again, in seconds."""
@@ -20,6 +21,10 @@ LOST_S = 0.5
 """Time after a lost frame until it is written again, in seconds: the wait for its answer, and a poll."""
 REPEATED_S = 0.25
 """Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
+FLICKER_S = 0.46
+"""Longest flicker of a wire, in seconds."""
+POLL_S = 0.2
+"""Longest time between two readings of a boom that is not disturbed, in seconds."""
 GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
 
 
@@ -127,10 +132,8 @@ def closings(case: Case, door: DoorFacts) -> Iterator[Closing]:
             one for one in case.actions
             if one.door == door.name and one.contact == "close" and one.energises and one.wire.arrived
             and 0 <= motion.at_s - one.at_s <= 2.0
-            # After a reopening it is a hand at the button, or a welded contact.
-            and not any(
-                one.at_s < opened_s < motion.at_s for opened_s, _ in case.contact(door, "open").spans()
-            )
+            and not _is_closed_by_hand(case, door, one, motion.at_s)
+            and not _is_closed_by_another(case, door, one, motion.at_s)
         ]  # fmt: skip
         if not causes or motion.details.get("by") != "motor":
             continue
@@ -140,9 +143,30 @@ def closings(case: Case, door: DoorFacts) -> Iterator[Closing]:
         yield Closing(motion.at_s, to_s, shut, motion, causes[-1])
 
 
+def _is_closed_by_hand(case: Case, door: DoorFacts, close: Action, moved_s: float) -> bool:
+    """Return whether the door was reopened since: it is a hand at the button then, or a welded contact.
+
+    A contact that is closed by a frame at that time is neither.
+    """
+    is_reopened = any(close.at_s < opened_s < moved_s for opened_s, _ in case.contact(door, "open").spans())
+    is_closed = case.contact(door, "close").at(moved_s) and not _is_close_welded(case, door, moved_s)
+    return is_reopened and not is_closed
+
+
+def _is_closed_by_another(case: Case, door: DoorFacts, close: Action, moved_s: float) -> bool:
+    """Return whether another master has closed the contact since, after this frame's pulse had ended."""
+    contact = case.contact(door, "close")
+    return any(
+        one.what == "foreign" and one.details["relay"] == door.close
+        and close.at_s < one.at_s - EPSILON_S and one.at_s <= moved_s
+        and not contact.at(one.at_s - EPSILON_S)
+        for one in case.truths
+    )  # fmt: skip
+
+
 def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
-        start_s = max(from_s, closing.from_s)
+        start_s = case.readable_s(max(from_s, closing.from_s))
         if start_s >= closing.to_s or to_s - start_s < 0.4 or from_s < 0:
             continue
         if case.signal("emergency").ever(start_s - 1, closing.to_s) or case.signal("key_switch").ever(
@@ -151,7 +175,7 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             continue
         if _reads_at_end(case, door, start_s):
             continue
-        if case.signal("closed_limit", door.name).throughout(closing.from_s, start_s + 0.3):
+        if _is_at_closed_end(case, door, closing.from_s, start_s + 0.3):
             continue  # commanded at the closed end, which it has not left
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
@@ -255,6 +279,19 @@ def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
     return False
 
 
+def _is_at_closed_end(case: Case, door: DoorFacts, from_s: float, to_s: float) -> bool:
+    """Return whether the closed limit was made all the time, but for flickers of its wire."""
+    name = f"{door.name}-closed-limit" if door.name else "closed-limit"
+    flickers_s = [
+        one.at_s for one in case.troubles if one.name == "flicker" and one.details.get("signal") == name
+    ]
+    return all(
+        until_s - since_s <= FLICKER_S and any(abs(since_s - at_s) < EPSILON_S for at_s in flickers_s)
+        for since_s, until_s in case.signal("closed_limit", door.name).spans(value=False, end_s=case.end_s)
+        if since_s <= to_s and until_s > from_s
+    )
+
+
 def _is_read(case: Case, door: DoorFacts, limit: str, from_s: float, to_s: float) -> bool:
     """Return whether every reading found a limit made."""
     values = [
@@ -287,6 +324,8 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
             continue
         if case.signal("open_limit", door.name).ever(start_s - 0.25, start_s):
             continue
+        if closing.to_s - from_s < POLL_S and not _is_present_read(case, door, from_s, closing.to_s):
+            continue  # the closing ended between two readings
         if case.healthy(closing.action.at_s - 0.5, start_s + 1.0):
             said = [
                 one for one in case.events
@@ -296,6 +335,13 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
             if not said:
                 text = "somebody in the way of a closing door raises no alarm"
                 case.blame(10, "no alarm", start_s + 1.0, text, closing.action.wire, closing.start)
+
+
+def _is_present_read(case: Case, door: DoorFacts, from_s: float, to_s: float) -> bool:
+    """Return whether a reading asked in this span found somebody in the way."""
+    return any(
+        one.values.get((door.name, "presence")) and from_s <= one.asked_s <= to_s for one in case.readings
+    )
 
 
 def acknowledgements(case: Case) -> list[float]:

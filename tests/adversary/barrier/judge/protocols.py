@@ -36,7 +36,7 @@ class Request:
     """Meaning of a request: relay actions, a configuration, or a reading."""
 
     actions: tuple[RelayAction, ...] = ()
-    reads: Literal["inputs", "relays", "other", ""] = ""
+    reads: Literal["inputs", "relays", "identity", "other", ""] = ""
     first: int = 0
     count: int = 0
     configures: bool = False
@@ -132,6 +132,8 @@ def _modbus(facts: BoardFacts, pdu: bytes) -> Request:
     function, layout = pdu[0], facts.map
     relays_at, relays = layout.get("relays_at", 0), layout.get("relays", _RELAYS.get(facts.model, 8))
     inputs_at, inputs_as = layout.get("inputs_at", 0), layout.get("inputs_as", "discrete-inputs")
+    if pdu[:2] == b"\x2b\x0e":
+        return Request(reads="identity")
     if len(pdu) < 5:
         return Request(reads="other")
     address, value = struct.unpack(">HH", pdu[1:5])

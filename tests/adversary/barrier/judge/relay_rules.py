@@ -112,6 +112,7 @@ def _opposites(case: Case, door: DoorFacts) -> None:
                 _is_release_lost(case, door, other, from_s)
                 if both
                 else from_s - ended_s >= DEAD_S - EPSILON_S - _held_s(case, ended_s, from_s)
+                or _is_release_lost(case, door, other, from_s)
             ):
                 continue  # no acknowledgement tells that frames are held or lost
             text = (
@@ -136,18 +137,19 @@ def _held_s(case: Case, ended_s: float, from_s: float) -> float:
         for one in case.troubles
         if one.name == "slow-bus" and one.at_s <= ended_s <= one.until_s + 0.3
     ]
-    if any(not one.wire.arrived and from_s - 2.0 <= one.at_s <= from_s for one in case.actions):
-        return DEAD_S  # the first of several releases is lost, and a later one counts
     if any(one.what == "started" and 0 <= ended_s - one.at_s <= 0.1 for one in case.lives):
         delays_s.append(ON_ITS_WAY_S)
     return max(delays_s, default=0.0)
 
 
 def _is_release_lost(case: Case, door: DoorFacts, contact: str, at_s: float) -> bool:
-    """Return whether a frame that opens this contact was lost just before."""
+    """Return whether a frame that opens this contact was lost just before, but for the dead time since.
+
+    A later one may have opened it.
+    """
     return any(
         one.door == door.name and one.contact == contact and not one.energises and not one.wire.arrived
-        and at_s - 2.0 <= one.at_s <= at_s
+        and at_s - 2.0 <= one.at_s <= at_s - DEAD_S + EPSILON_S
         for one in case.actions
     )  # fmt: skip
 

@@ -527,6 +527,7 @@ async def test_two_boards_on_one_line(path: Path | None) -> None:
         )
         await board.open()
         assert (board.relays, board.inputs) == (8, 8)
+        assert board.inputs_at_opening == AT_REST
         assert await board.read_inputs() == AT_REST
         before = len(site.log.frames)
         await asyncio.gather(board.pulse_relay(1, 0.6), *(board.read_inputs() for _ in range(5)))

@@ -15,6 +15,7 @@ from adversary.barrier.judge.tests.story import (
 )
 
 LATE, NOT_REOPENED = (10, "reopening is late"), (10, "not reopened")
+LATE_AGAIN = (10, "reopening is late again")
 TOO_OLD, WAS_READ, ON_PERSON = (9, "sensing too old"), (9, "presence was read"), (9, "closes on a person")
 IN_EMERGENCY, NOT_RELEASED = (11, "closes in an emergency"), (11, "not released")
 
@@ -179,6 +180,26 @@ def test_door_at_its_closed_end_is_not_judged(from_s: float, until_s: float, bro
 
 
 @pytest.mark.parametrize(
+    ("signal", "again_s", "until_s", "broken"),
+    [
+        ("closed-limit", 3.95, 4.35, False),
+        ("closed-limit", 3.97, 4.35, True),  # longer than a flicker
+        ("closed-limit", 3.95, 4.25, True),
+        ("open-limit", 3.95, 4.35, True),
+    ],
+)
+def test_flicker_of_a_closed_end_is_not_judged(
+    signal: str, again_s: float, until_s: float, broken: bool
+) -> None:
+    """Its wire flickers from 3.5 s on."""
+    story = closing_on_a_person()
+    story.pulse_signal(3.0, 3.5, "closed_limit")
+    story.pulse_signal(again_s, until_s, "closed_limit")
+    story.trouble(3.5, "flicker", 3.8, signal=signal)
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
     ("signal", "until_s", "broken"),
     [
         ("open-limit", 4.35, False),
@@ -310,15 +331,30 @@ def test_alarm_needs_a_door_away_from_open(left_s: float, broken: bool) -> None:
     assert ((10, "no alarm") in story.rules(9.5)) is broken
 
 
-@pytest.mark.parametrize(("opened_s", "broken"), [(4.1, False), (None, True)])
-def test_closing_by_hand_after_a_reopening_is_not_judged(opened_s: float | None, broken: bool) -> None:
-    """The frame of the closing before is not its cause."""
+@pytest.mark.parametrize(
+    ("opened_s", "closed_s", "fault", "broken"),
+    [
+        (4.1, None, "", False),
+        (None, None, "", True),
+        (4.1, 4.69, "", True),
+        (4.1, 4.71, "", False),
+        (4.1, 4.69, "welded-relay", False),
+    ],
+)
+def test_closing_by_hand_after_a_reopening_is_not_judged(
+    opened_s: float | None, closed_s: float | None, fault: str, broken: bool
+) -> None:
+    """The frame of the closing before is not its cause, unless its contact is closed at 4.7 s."""
     story = closing_on_a_person()
+    if closed_s is not None:
+        story.contact(closed_s, 4.9, CLOSE)
+    if fault:
+        story.trouble(4.6, fault, 4.9, relay=CLOSE)
     if opened_s is not None:
         story.move(opened_s, OPEN)
         story.motion(opened_s + 0.05, "opening")
         story.motion(4.7, "closing")
-    assert (LATE in reopened(story, 6.0)) is broken
+    assert bool({LATE, LATE_AGAIN} & reopened(story, 6.0)) is broken
 
 
 @pytest.mark.parametrize(
@@ -341,3 +377,62 @@ def test_limit_that_chatters_hides_a_closing(fault: str, broken: bool) -> None:
     story.polls(0.2, 9.0)
     story.trouble(3.1, fault, 5.0, signal="closed-limit")
     assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered_s", "reopened_s", "broken"),
+    [
+        ([3.6], None, 4.61, False),  # read again at 4.1 s, then within the usual time and a dead time
+        ([3.6], None, 4.73, True),
+        ([3.45], None, 4.63, True),  # its wait has ended before somebody comes
+        ([3.2, 3.7], None, 5.81, False),  # the second wait is longer
+        ([3.2, 3.7], None, 5.83, True),
+        ([3.6], 4.01, 4.73, True),
+        ([3.0, 3.1, 3.6], None, 5.23, True),  # a third request excuses nothing
+    ],
+)
+def test_lost_identification_delays_the_next_reading(
+    asked: list[float], answered_s: float | None, reopened_s: float, broken: bool
+) -> None:
+    story = closing_on_a_person()
+    for at_s in asked:
+        answer = None if answered_s is None else "2b0e0181000000"
+        story.frame(at_s, "2b0e0100", answer, connection=2, answered_s=answered_s)
+    assert (LATE in reopened(story, reopened_s)) is broken
+
+
+@pytest.mark.parametrize(
+    ("foreign_s", "ended_s", "broken"),
+    [(3.60, 3.55, False), (3.60, 3.65, True), (3.72, 3.55, True), (2.99, 2.9, True)],
+)
+def test_closing_by_another_master_is_not_judged(foreign_s: float, ended_s: float, broken: bool) -> None:
+    """It has closed the contact after the frame's own pulse, and before the door moves at 3.7 s."""
+    story = Story()
+    story.opened()
+    story.command(3.0, "close")
+    story.move(3.0, CLOSE, pulse_s=ended_s - 3.0 if ended_s > 3.0 else 0.5)
+    story.add(Truth(foreign_s, "foreign", "", {"relay": CLOSE}))
+    story.contact(max(foreign_s, ended_s), 4.8, CLOSE)
+    story.motion(3.7, "closing")
+    story.signal(3.8, "open_limit", False)
+    story.signal(4.5, "presence", True)
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
+    ("ended_s", "read_s", "broken"),
+    [(4.19, 4.2, False), (4.21, 4.22, True), (4.19, 4.18, True)],
+)
+def test_alarm_needs_a_reading_in_the_closing(ended_s: float, read_s: float, broken: bool) -> None:
+    """A fire alarm may open the door before the first reading that finds somebody in its way."""
+    story = Story()
+    story.opened()
+    story.command(3.0, "close")
+    story.move(3.0, CLOSE)
+    story.motion(3.0, "closing")
+    story.signal(3.05, "open_limit", False)
+    story.polls(0.2, 3.99)
+    story.signal(4.0, "presence", True)
+    story.motion(ended_s, "opening")
+    story.polls(read_s, 9.0)
+    assert ((10, "no alarm") in story.rules(9.5)) is broken

@@ -1,7 +1,7 @@
 """Judge of relays: known violations, and every excuse on both sides of its limit."""
 
 import pytest
-from adversary.barrier.judge.records import Contact, LaneFacts, Truth
+from adversary.barrier.judge.records import Contact, LaneFacts, Life, Truth
 from adversary.barrier.judge.tests.story import (
     CLOSE,
     FACTS,
@@ -153,6 +153,7 @@ def test_dead_time_behind_a_slow_line(
     [
         (SILENT, OPEN, 1.71, False),
         (SILENT, OPEN, 1.69, True),
+        (SILENT, OPEN, 3.42, True),  # the dead time since is not over
         (SILENT, CLOSE, 3.2, True),
         (TIMED, OPEN, 3.2, True),
     ],
@@ -166,6 +167,37 @@ def test_lost_release_keeps_both_closed(facts: LaneFacts, relay: int, lost_s: fl
     story.switch(3.95, OPEN, False)
     story.switch(4.2, CLOSE, False)
     assert (BOTH in story.rules(8.0)) is broken
+
+
+@pytest.mark.parametrize(
+    ("facts", "relay", "on", "lost_s", "broken"),
+    [
+        (SILENT, OPEN, False, 3.4, False),
+        (SILENT, OPEN, False, 3.42, True),  # the dead time since is not over
+        (SILENT, OPEN, False, 1.69, True),
+        (SILENT, CLOSE, False, 3.4, True),
+        (SILENT, OPEN, True, 3.4, True),
+        (TIMED, OPEN, False, 3.4, True),
+    ],
+)
+def test_dead_time_counts_from_a_lost_release(
+    facts: LaneFacts, relay: int, on: bool, lost_s: float, broken: bool
+) -> None:
+    """A silent board closes at 3.7 s; the release at 3.5 s has repeated the lost one."""
+    story = reversal(facts, 0.2)
+    story.switch(lost_s, relay, on, arrived=False)
+    assert (DEAD in story.rules(8.0)) is broken
+
+
+@pytest.mark.parametrize(
+    ("started_s", "between_s", "broken"),
+    [(3.41, 0.27, False), (3.41, 0.25, True), (3.39, 0.27, True), (3.51, 0.27, True)],
+)
+def test_releases_of_a_start_are_on_their_way(started_s: float, between_s: float, broken: bool) -> None:
+    """At 9,600 Bd, those of eight relays of a silent board take 35 ms."""
+    story = reversal(SILENT, between_s)
+    story.add(Life(started_s, 2, "started"))
+    assert (DEAD in story.rules(8.0)) is broken
 
 
 @pytest.mark.parametrize("is_stalled", [False, True])
