@@ -22,6 +22,7 @@ FOUND = (
     ("lcus", 20044),  # the same, by a welded contact
     ("generic-pulse", 20001),  # a lease after a restart in the middle of a closing
     ("osdp", 24047),  # an adapter that holds a frame for half a second
+    ("numato", 40034),  # an emergency in a closing that began between the ends
     ("generic-watchdog", 36033),  # an emergency that only the identification of the board has read
 )
 """Boards and seeds of trials that have found faults of the driver, all mended since."""

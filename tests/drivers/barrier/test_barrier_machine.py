@@ -841,6 +841,24 @@ def test_obstructed_door_opens_in_an_emergency() -> None:
     assert machine.machine.due(21) == (REOPEN,)
 
 
+def test_closing_from_between_is_guarded_in_an_emergency() -> None:
+    """A machine that no fire alarm opens goes on closing, though its opening was stopped before."""
+    machine = MachineFixture()
+    machine.sense(10)
+    machine.open(10)
+    machine.sense(10.5, BETWEEN)
+    machine.stop(11)
+    for n in range(15):
+        machine.sense(11.2 + 0.2 * n, BETWEEN)
+    machine.write(machine.close(14).actuation or RELEASE, 14)
+    machine.sense(14.1, BETWEEN, inputs={"emergency": True})
+    machine.sense(14.7, BETWEEN, inputs={"emergency": True}, presence=True)
+    assert AlarmKind.OBSTRUCTION_WHILE_CLOSING in machine.alarms
+    machine.relays(15)
+    machine.sense(15.1, BETWEEN, inputs={"emergency": True}, presence=True)
+    assert ActuationKind.REOPEN in {one.kind for at_s in (15.1, 15.5) for one in machine.machine.due(at_s)}
+
+
 def test_does_not_reopen_after_a_stop() -> None:
     machine = MachineFixture()
     machine.closing(20)

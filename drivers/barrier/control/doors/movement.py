@@ -116,8 +116,8 @@ class DoorTracker:
             self._began_closed = movement.start_state is MovementState.CLOSED
         if self._between_s is not None:
             self._between_s = movement.requested_s
-            if movement.goal is MovementState.OPEN:
-                self._towards = MovementState.OPENING
+            is_opening = movement.goal is MovementState.OPEN
+            self._towards = MovementState.OPENING if is_opening else MovementState.CLOSING
 
     def on_rejected(self) -> None:
         """Note that the board has refused: the door was not told to move."""
