@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from board_fixture import WATCHED, WITHIN_S, board_for, configure, opened, site_of
 from pydantic import TypeAdapter, ValidationError
+from support.patience import PATIENCE_S
 
 from drivers.barrier.board import Board, BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.boards.composite import CompositeBoard
@@ -343,15 +344,16 @@ async def test_stuck_relay_opens_once_board_responds(tmp_path: Path) -> None:
     board_s = {**WATCHED, "watchdog_s": 10}
     async with (
         site_of(WATCHED, tmp_path / "board") as site,
-        opened(site, board_s, response_timeout_s=0.1) as board,
+        opened(site, board_s, response_timeout_s=0.5) as board,
     ):
         await board.pulse_relay(0, 0.1)
         configure(site, "060008ffff")  # this watchdog would open it after hours
-        site.inject(BoardsHung(for_s=2))
+        site.inject(BoardsHung(for_s=PATIENCE_S))
         while not await is_stuck(board):
             await asyncio.sleep(0.01)
         with pytest.raises(LinkError):
             await board.read_inputs()
+        site.clear_faults()
         while len(site.log.contacts) < 2:
             with contextlib.suppress(LinkError):
                 await board.open_all_relays()
