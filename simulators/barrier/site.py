@@ -71,7 +71,7 @@ class BarrierSite(ABC):
         self.boards = [board for board, _ in boards]
         for board, wires in boards:
             self.wiring.connect(board, wires)
-        self._lasting: list[Callable[[], None]] = []
+        self._lasting: list[tuple[Fault, Callable[[], None]]] = []
 
     @property
     @abstractmethod
@@ -101,7 +101,7 @@ class BarrierSite(ABC):
         plan.begin()
         if plan.end is not None:
             for_s = fault.for_s if isinstance(fault, LastingFault | Unplug) else None
-            self._end_later(arguments["fault"], plan.end, for_s)
+            self._end_later(fault, plan.end, for_s)
 
     def plan(self, fault: Fault) -> FaultPlan:
         """Return start and end of a fault; raise SimulatorError if it is impossible here."""
@@ -150,7 +150,7 @@ class BarrierSite(ABC):
 
     def clear_faults(self) -> None:
         """End all lasting faults."""
-        for ending in list(self._lasting):
+        for _, ending in list(self._lasting):
             ending()
 
     def cut_power(self, of: Supply) -> None:
@@ -171,17 +171,20 @@ class BarrierSite(ABC):
         if of != "boards":
             self.barrier.on_power_restored()
 
-    def _end_later(self, name: str, end: Callable[[], None], for_s: float | None) -> None:
+    def _end_later(self, fault: Fault, end: Callable[[], None], for_s: float | None) -> None:
+        """End a fault after `for_s`, unless the same fault was injected again and lasts longer."""
+        same = fault.model_copy(update={"for_s": None})
         due: TimerHandle | None = None
 
         def over() -> None:
-            self._lasting.remove(over)
+            self._lasting.remove((same, over))
             if due is not None:
                 due.cancel()
-            self.log.machine_event("mended", fault=name)
-            end()
+            if all(other != same for other, _ in self._lasting):
+                self.log.machine_event("mended", fault=fault.model_dump()["fault"])
+                end()
 
-        self._lasting.append(over)
+        self._lasting.append((same, over))
         if for_s is not None:
             due = self.timeline.call_at(self.timeline.now_s + for_s, over)
 

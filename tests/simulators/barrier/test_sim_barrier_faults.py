@@ -145,6 +145,17 @@ def test_hung_boards_receive_and_send_nothing(rig: Rig) -> None:
     ] * 2
 
 
+def test_shorter_fault_does_not_end_a_longer_one(rig: Rig) -> None:
+    rig.site.inject(BoardsHung(for_s=5))
+    rig.time.advance(1)
+    rig.site.inject(BoardsHung(for_s=1))
+    rig.time.advance(2)
+    assert rig.request(READ) is None
+    rig.time.advance(2)
+    assert rig.request(READ) == "010100"
+    assert len(rig.log.machine_events("mended")) == 1
+
+
 def test_slow_bus_queues_requests(rig: Rig) -> None:
     rig.site.inject(SlowBus(delay_s=0.3))
     for pdu in (READ, OPEN, READ):
