@@ -123,6 +123,22 @@ def test_driver_without_post_names_it(tmp_path: Path) -> None:
     )
 
 
+def test_daemon_names_its_extra(tmp_path: Path) -> None:
+    """`python -m gateway` says what to install before it reads the post's file."""
+    python = environment(tmp_path / "venv")
+    ended = subprocess.run(
+        [python, "-P", "-m", "gateway", ROOT / "config" / "example.toml"],
+        cwd=tmp_path, env=variables(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (os.EX_UNAVAILABLE, ""), ended.stderr
+    without = ", ".join(MODULES)
+    install = f"cd {shlex.quote(str(ROOT))} && uv pip install --python {python} -e '.[post]'"
+    assert ended.stderr == (
+        f"The gateway needs the extra `post`, which is not installed (no {without}).\n"
+        f"    Install it with: {install}\n"
+    )
+
+
 def test_commands_name_their_extra(tmp_path: Path) -> None:
     """Without `post`, every help appears, and every command says what to install."""
     python = environment(tmp_path / "venv")

@@ -37,6 +37,18 @@ VOCABULARY_FAULTS = {
     "no_name": ("", "AttributeError: module 'acme_scale' has no attribute 'VOCABULARY'"),
     "raises": ("raise OSError('no licence')", "OSError: no licence"),
     "exits": ("raise SystemExit(78)", "SystemExit: 78"),
+    "device_library": (
+        "import acme_sdk.usb",
+        "the module acme_scale cannot be imported, because it imports acme_sdk, which is not installed here; "
+        "install that, or a version of the package whose vocabulary needs no device library",
+    ),
+    "broken_library": (
+        "raise ImportError('libacme.so.2: cannot open shared object file', name='acme_sdk')",
+        "the module acme_scale cannot be imported, because it imports acme_sdk, which cannot be loaded here "
+        "(libacme.so.2: cannot open shared object file); mend the installation of that, or install a version "
+        "of the package whose vocabulary needs no device library",
+    ),
+    "explained_library": ("raise ImportError('give ACME_HOME')", "ImportError: give ACME_HOME"),
     "malformed_namespace": (
         'VOCABULARY = Vocabulary("Acme/#", 1)',
         "its namespace is no word of lower-case letters, digits and underscores",

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar, overload
 
 from drivers.driver import Driver, Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 
 DriverT = TypeVar("DriverT", bound=Driver[Any])
+ItemT = TypeVar("ItemT")
 
 
 class WatchEndedError(Exception):
@@ -38,6 +39,12 @@ class OpenDriver(Generic[DriverT]):
             else:
                 self.on_said(WatchEndedError(f"watch of {type(self.driver).__name__} returned"))
 
+    @overload
+    async def next(self) -> object: ...
+
+    @overload
+    async def next(self, kind: type[ItemT]) -> ItemT: ...
+
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next item of that kind, others are skipped; raises a fault of the driver itself."""
         while True:
@@ -52,7 +59,7 @@ class OpenDriver(Generic[DriverT]):
 async def open_driver(
     driver_class: type[DriverT],
     settings: Mapping[str, Any],
-    before_watch: Callable[[], Any] | None = None,
+    before_watch: Callable[[], Awaitable[object]] | None = None,
 ) -> AsyncIterator[OpenDriver[DriverT]]:
     """Open a driver, watch it, and close it at the end; raises what its `open` raises.
 

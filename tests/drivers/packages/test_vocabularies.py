@@ -47,3 +47,22 @@ def test_faulty_vocabulary_is_left_out(install: Install, fault: str) -> None:
         f"vocabulary acme of acme-scale 1.2: {sentence}"
     ]
     assert "acme-scale" not in {one.package for one in installed_vocabularies()}
+
+
+def test_module_that_imports_the_library_is_named(install: Install) -> None:
+    """Its author must know which of several modules loads the driver."""
+    install("acme-driver", "import acme_sdk")
+    install_words(install, "import acme_driver")
+    (fault,) = faults_of_vocabularies()
+    assert fault.text.startswith(
+        "the module acme_scale cannot be imported, because acme_driver imports acme_sdk, which is not "
+        "installed here; "
+    )
+
+
+def test_missing_module_of_entry_point_is_named(install: Install) -> None:
+    install("acme-scale", FINE_VOCABULARY, vocabularies={"acme": "acme_words.vocabulary:VOCABULARY"})
+    assert [str(fault) for fault in faults_of_vocabularies()] == [
+        "vocabulary acme of acme-scale 1.2: its entry point names the module acme_words.vocabulary, which is "
+        "not installed; install the whole package again, or correct its entry point"
+    ]

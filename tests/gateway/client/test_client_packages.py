@@ -1,14 +1,18 @@
 """Events and commands of packages at a workstation: typed if the package is there, otherwise as JSON."""
 
 import asyncio
+import contextlib
 import json
 from datetime import datetime
+from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from pydantic import ConfigDict, field_validator
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import until
+from support.gateway.post_files import gateway_section
 from support.packages import Install, install
 from support.patience import PATIENCE_S
 from support.vendors import acme, kivu, texts
@@ -16,8 +20,10 @@ from support.vendors.published_events import BASE, EventPublisher, first, mosqui
 
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary
+from gateway.cli.watch import _watch
 from gateway.client import CommandNotSent, CommandResult, Workstation, freshness
 from gateway.client.decoder import Decoder
+from gateway.config import load
 from gateway.contract.commands import CommandDescription, args_schema_id, result_schema_id
 from gateway.contract.registry import OURS
 
@@ -315,3 +321,58 @@ async def test_faulty_package_is_named_and_others_are_used(
     assert ours.data.grams == 23400
     assert theirs.data == {"kilograms": 1}
     assert ["vocabulary kivu of kivu-scales 1.2" in text for text in said] == [True]
+
+
+MISSING = (
+    "Events are passed on as JSON, because of the vocabulary acme of acme-scales 1.2: the module acme_scales "
+    "cannot be imported, because it imports acme_sdk, which is not installed here; "
+)
+
+
+@pytest.fixture
+def with_device_library(install: Install) -> None:
+    """Install a package whose vocabulary imports a library that is not here."""
+    install("acme-scales", "import acme_sdk\n", vocabularies={"acme": "acme_scales:VOCABULARY"})
+
+
+async def test_vocabulary_with_device_library_is_named(
+    with_device_library: None, mosquitto: Mosquitto, publisher: EventPublisher
+) -> None:
+    said: list[str] = []
+    event = named("acme.weighed") | {"data": WEIGHED}
+    desk = workstation_at(mosquitto, on_undecoded=said.append)
+    (weighed,) = await received(mosquitto, publisher, desk, event)
+
+    assert (weighed.data, weighed.schema_id) == (WEIGHED, event["dataschema"])
+    assert [text[: len(MISSING)] for text in said] == [MISSING]
+
+
+async def test_watch_shows_events_of_vocabulary_with_device_library(
+    with_device_library: None,
+    mosquitto: Mosquitto,
+    publisher: EventPublisher,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "post.toml"
+    broker = f'[broker]\nhost = "127.0.0.1"\nport = {mosquitto.port}\n'
+    device = '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
+    file.write_text(gateway_section("uto-test", "test", "state") + broker + device)
+    watching = asyncio.create_task(_watch(load(file), None, None, as_json=True, reveal=False))
+    shown, said = "", ""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            for number in count(1):  # the first ones may come before it has subscribed
+                assert not watching.done()
+                await publisher.event(number, **named("acme.weighed"), data=WEIGHED)
+                out, wrong = capsys.readouterr()
+                shown, said = shown + out, said + wrong
+                if "\n" in shown:
+                    break
+                await asyncio.sleep(0.05)
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+    assert json.loads(shown.splitlines()[0])["type"] == "bgw.acme.weighed.v2"
+    assert said.startswith(MISSING)

@@ -1,6 +1,7 @@
 """Contract by package: what it adds, beside ours and beside another package with the same names."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,12 @@ def test_package_without_contract_is_refused(
     assert refused.exit_code != 0
     assert text in refused.output
     assert not Path("contract").exists()
+
+
+def test_device_library_of_vocabulary_is_named(install: Install) -> None:
+    install("acme-scales", "import acme_sdk", vocabularies={"acme": "acme_scales:VOCABULARY"})
+    refused = contract("--package", "acme-scales")
+    assert refused.exit_code == os.EX_DATAERR
+    said = " ".join(refused.output.split())
+    assert "vocabulary acme of acme-scales 1.2: the module acme_scales cannot be imported" in said
+    assert "it imports acme_sdk, which is not installed here" in said
