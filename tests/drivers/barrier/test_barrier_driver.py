@@ -381,3 +381,17 @@ async def test_stop_that_is_never_acknowledged_fails() -> None:
         lane.site.bus.faults.clear()
         await lane.pass_s(2)
         assert (await lane.open()).state is MovementState.OPEN
+
+
+@in_virtual_time
+async def test_movements_before_an_opening_count() -> None:
+    """A lost link and a new opening of the board are no way around the limit of a minute."""
+    async with BarrierFixture({"max_per_minute": 2, "permit_s": 1}) as lane:
+        await lane.ready()
+        await lane.open()
+        await lane.end()
+        await lane.start()
+        await lane.ready()
+        with pytest.raises(CommandRefusal) as refused:
+            await lane.open()
+        assert refused.value.reason == RefusalReason.RATE_LIMITED

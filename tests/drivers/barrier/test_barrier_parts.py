@@ -7,6 +7,7 @@ import pytest
 from barrier_fixture import ONE_DOOR, VirtualBoard
 
 from drivers.barrier.board import PulseEnd
+from drivers.barrier.control.doors.presence_check import MAX_MISSED_PASSAGES, PresenceCheck
 from drivers.barrier.control.latches import Latches, Lease, RecordClock, read_record, write_record
 from drivers.barrier.control.rate_limit import ActuationLimiter
 from drivers.barrier.control.relays import RelayFault, RelayLedger
@@ -362,3 +363,34 @@ def test_two_doors_need_two_names() -> None:
         doors = [door | {"name": name} for door, name in zip((first, second), names, strict=True)]
         with pytest.raises(ValueError, match="two doors have no names, or the same"):
             BarrierSettings.model_validate(wiring | {"doors": doors})
+
+
+# Presence detector.
+
+
+def test_detector_is_trusted_until_it_misses_passages_in_a_row() -> None:
+    (wiring,) = SETTINGS.doors
+    check = PresenceCheck(wiring)
+    now_s = 10.0
+
+    def see(**active: bool) -> bool:
+        nonlocal now_s
+        now_s += 1
+        seen = DoorInputs(open_limit=True, closed_limit=False, **{"presence": False} | active)
+        return check.on_inputs(seen, now_s, is_open=True)
+
+    def miss() -> bool:
+        assert not see(entry_side=True, exit_side=False)
+        return see(entry_side=False, exit_side=True)
+
+    see(presence=True)
+    assert [miss() for _ in range(MAX_MISSED_PASSAGES - 1)] == [False] * (MAX_MISSED_PASSAGES - 1)
+    assert check.is_tested
+    assert miss()
+    assert not check.is_tested
+
+
+def test_acknowledgement_keeps_a_lease() -> None:
+    lease = Lease("technician", 500)
+    latched = Latches(emergency=True, forced_open=True, other_master=True, record_lost=True, lease=lease)
+    assert latched.acknowledged(is_presence_tested=True) == Latches(lease=lease)

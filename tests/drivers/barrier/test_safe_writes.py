@@ -40,7 +40,7 @@ class ObstructedDoor:
     """A door with its obstruction handling, between its ends."""
 
     def __init__(self) -> None:
-        self.door = DoorTracker("", SETTINGS)
+        self.door = DoorTracker("left", SETTINGS)
         self.obstruction = ObstructionReversal(self.door, has_stop_contact=True)
         self.sense(1, present=False, is_open=True)
 
@@ -48,6 +48,7 @@ class ObstructedDoor:
         seen = DoorInputs(open_limit=is_open, closed_limit=False, presence=present)
         assert not list(self.door.on_inputs(seen, now_s, excused=True))
         alarms: tuple[BarrierAlarm, ...] = self.obstruction.on_inputs(now_s)
+        assert {alarm.door for alarm in alarms} <= {"left"}
         return [alarm.kind for alarm in alarms]
 
     def close(self, now_s: float) -> None:

@@ -224,6 +224,15 @@ def test_slow_line_is_refused() -> None:
     assert found(WAVESHARE, slow, poll_s=0.2) == [("inputs_from.baud", text)]
 
 
+def test_board_is_named_by_its_address() -> None:
+    text = (
+        "a name may lead to the board of another barrier, which would move instead; write the board's IP "
+        "address, as in tcp://192.168.10.21"
+    )
+    assert found(WAVESHARE | {"port": "tcp://board.example:502"}) == [("board.port", text)]
+    assert found(WAVESHARE | {"port": "tcp://192.0.2.8:502"}) == []
+
+
 def test_second_board_is_another_one() -> None:
     text = (
         "this is the board of the relays itself, or on its line, so inputs would have two numbers; remove "

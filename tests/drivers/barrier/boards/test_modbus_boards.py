@@ -17,6 +17,7 @@ from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
 from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
+from drivers.links.modbus.link import ModbusLink
 from simulators.barrier.bus_faults import ExceptionReply, LostReply, LostRequest
 from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
@@ -460,6 +461,27 @@ async def test_identity_is_read_from_the_board() -> None:
         board = board_for(site, WIRENBOARD, links)
         assert (await board.open()).model == "WBMR6C"
         await links.close()
+    async with site_of({"model": "kmtronic-8"}) as site:
+        links = LinkFactory()
+        board = board_for(site, {"model": "kmtronic-8"}, links)
+        identity = await board.open()
+        assert (identity.manufacturer, identity.model) == ("KMtronic", "8 relays")
+        await links.close()
+
+
+async def acknowledged(*_: object, **__: object) -> None:
+    """Take a response to an earlier request for that to this one, which was not executed."""
+
+
+async def test_release_with_a_late_twin_is_proved_by_the_relays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response may be that of an earlier release, before a pulse: here the relay is still closed."""
+    async with site_of(WAVESHARE) as site, opened(site, WAVESHARE) as board:
+        await board.pulse_relay(0, 60)
+        monkeypatch.setattr(board, "_write", acknowledged)
+        monkeypatch.setattr(ModbusLink, "has_late_twin", lambda *_: True)
+        lost = await failed(board.open_all_relays())
+        assert lost.cause is Cause.DEVICE_FAULT
+        monkeypatch.undo()
 
 
 # KMtronic: only a time relay behind it ends a pulse.
