@@ -72,7 +72,7 @@ class TamperClassifier:
         follower = self._links[index + 1] if index + 1 < len(self._rows) else None
         if follower is not None and follower[1] != line.digest:
             return self.finding(index, "changed", "it fits neither the line before nor the line after")
-        return self.finding(index - 1, "changed", "the line after it has another hash of it")
+        return self.finding(index - 1, "changed", "the line after it has another hash for it")
 
     def classify_malformed(self, index: int, last: AuditLine | None) -> TamperFinding:
         """Classify a malformed line: inserted, or a valid line that was corrupted."""

@@ -30,7 +30,8 @@ _DISCOVERY = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
 class DiscoveryTarget(Settings):
     """Selector of a camera whose address is not known.
 
-    Any host with a matching response receives the password's digest: only for a separate network of cameras.
+    Any host that sends a matching response receives the password's digest, so use it only on a network that
+    has nothing but cameras.
     """
 
     endpoint: str | None = Field(

@@ -145,12 +145,12 @@ def test_number_skipped(tmp_path, lines):
 
 def test_changed_line(tmp_path, lines):
     lines[2] = lines[2].replace(b"lane-1", b"lane-2")
-    assert finding(verified(tmp_path, lines)) == (3, "changed", "the line after it has another hash of it")
+    assert finding(verified(tmp_path, lines)) == (3, "changed", "the line after it has another hash for it")
 
 
 def test_changed_line_before_the_last(tmp_path, lines):
     lines[5] = lines[5].replace(b"lane-1", b"lane-2")
-    assert finding(verified(tmp_path, lines)) == (6, "changed", "the line after it has another hash of it")
+    assert finding(verified(tmp_path, lines)) == (6, "changed", "the line after it has another hash for it")
 
 
 def test_line_unknown_to_both_neighbours(tmp_path, lines):

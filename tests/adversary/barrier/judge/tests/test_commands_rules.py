@@ -191,7 +191,7 @@ def closing_left(
 def test_reopening_is_asked_by_nobody(
     presence: tuple[float, float] | None, open_s: float | None, at_s: float, broken: bool
 ) -> None:
-    """It follows somebody in the way, and is repeated until the door is sensed open."""
+    """A reopening follows somebody in the way, and is repeated until the door is sensed open."""
     story = closing_left(presence, open_s=open_s)
     story.polls(0.2, 24.0)
     story.move(at_s, OPEN)
@@ -202,7 +202,7 @@ def test_reopening_is_asked_by_nobody(
     ("flickers", "answered_s", "broken"), [(True, 8.0, False), (False, 8.0, True), (True, 5.0, True)]
 )
 def test_closing_that_has_not_begun_is_reopened(flickers: bool, answered_s: float, broken: bool) -> None:
-    """Until it is answered, if the open limit has flickered since it was commanded."""
+    """A closing whose open limit has flickered may begin until it is answered."""
     story = Story()
     story.opened()
     story.command(3.0, "close")
@@ -232,7 +232,7 @@ def test_flicker_ends_no_reopening(flicker_s: float, broken: bool) -> None:
     ("pulse_s", "stall", "broken"), [(0.04, True, False), (0.06, True, True), (0.04, False, True)]
 )
 def test_held_frame_that_moves_nothing(pulse_s: float, stall: bool, broken: bool) -> None:
-    """Its release follows in the same buffer."""
+    """The release of a frame that an adapter holds follows in the same buffer."""
     story = Story()
     story.polls(0.2, 6.0)
     story.move(3.0, OPEN, pulse_s=pulse_s)
@@ -267,7 +267,7 @@ def test_reopening_is_no_command_that_did_nothing(state: str, broken: bool) -> N
 def test_repeated_reopening_belongs_to_its_pulse(
     facts: LaneFacts, written_s: tuple[float, ...], broken: bool
 ) -> None:
-    """On a silent board, for 0.5 s, though the door is sensed open at 6.2 s."""
+    """A silent board is written to for 0.5 s, though the door is sensed open at 6.2 s."""
     story = closing_left((4.0, 4.3), open_s=5.9, facts=facts)
     story.polls(0.2, 24.0)
     for at_s in written_s:
@@ -277,7 +277,7 @@ def test_repeated_reopening_belongs_to_its_pulse(
 
 @pytest.mark.parametrize(("lives", "broken"), [([], True), (["slow"], False), (["frozen"], False)])
 def test_reopening_of_a_held_up_process(lives: list[str], broken: bool) -> None:
-    """It may not have seen yet that the door is open."""
+    """A process that was held up may not have seen yet that the door is open."""
     story = closing_left((4.0, 4.3), open_s=5.9)
     story.polls(0.2, 24.0)
     story.add(*[Life(6.0, 1, what) for what in lives])  # type: ignore[arg-type]
