@@ -53,7 +53,15 @@ class WebDesk:
             raise kind(error["cmdId"], error["reason"], error["text"], error["how"])
         raise ClientError(f"{error.get('name')}: {error['text']}\n{error.get('stack', '')}")
 
-    async def open(self, broker: Mosquitto, options: DeskOptions, **more: Any) -> "WebDesk":
+    async def open(
+        self,
+        broker: Mosquitto,
+        options: DeskOptions,
+        *,
+        scheme: str = "ws",
+        tls: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> "WebDesk":
         named = {
             "site": options.site,
             "positions": options.positions,
@@ -65,11 +73,12 @@ class WebDesk:
             "training": options.training,
             "verify": options.verify,
             "vocabularies": options.vocabularies,
+            "tls": tls,
         }
         given = {name: value for name, value in named.items() if value is not None}
         if options.signing_pem is not None:
             more["signingPem"] = options.signing_pem
-        await self.do("open", url=f"ws://{broker.host}:{broker.ws_port}", options=given, **more)
+        await self.do("open", url=f"{scheme}://{broker.host}:{broker.ws_port}", options=given, **more)
         return self
 
     async def connected(self) -> None:
@@ -243,9 +252,10 @@ class PageDriver:
         await self._browser.close()
         await self._playwright.stop()
 
-    async def new_page(self) -> Page:
+    async def new_page(self, **more: Any) -> Page:
+        """Return a page of a new context, with the driver. `more` is Playwright's."""
         # Chromium does not know that Playwright's page is from this machine.
-        context = await self._browser.new_context(permissions=["local-network-access"])
+        context = await self._browser.new_context(permissions=["local-network-access"], **more)
         page = await context.new_page()
         await show_driver(page)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))

@@ -46,6 +46,8 @@ export class DeskDriver {
         return await this.#open(request as OpenRequest)
       case 'enrolment':
         return await (await StationKey.kept(request['name'] as string)).enrolment()
+      case 'steal_key':
+        return await stealKey(request['name'] as string)
       case 'connected':
         return await this.#workstation.connectedEvent.wait()
       case 'next_event':
@@ -134,6 +136,19 @@ export class DeskDriver {
     }
     return await this.#workstation.command(position, verb, args ?? {}, options)
   }
+}
+
+/** Read the private half of a kept key out of the browser's store: what a foreign script would try. */
+async function stealKey(name: string): Promise<unknown> {
+  const opened = await new Promise<IDBDatabase>((resolve) => {
+    const opening = indexedDB.open('borderpost-station-keys')
+    opening.onsuccess = () => resolve(opening.result)
+  })
+  const pair = await new Promise<CryptoKeyPair>((resolve) => {
+    const asking = opened.transaction('keys').objectStore('keys').get(name)
+    asking.onsuccess = () => resolve(asking.result as CryptoKeyPair)
+  })
+  return await crypto.subtle.exportKey('pkcs8', pair.privateKey)
 }
 
 /** Return an error as JSON: of the client with reason and remedy, of anything else by its text. */
