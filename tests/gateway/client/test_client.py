@@ -122,7 +122,7 @@ async def test_unknown_fields_are_ignored(mosquitto: Mosquitto, publisher: Event
 async def test_unreadable_messages_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with workstation_at(mosquitto) as workstation:
         await workstation.connected_event.wait()
-        await publisher.say(f"{BASE}/evt/document.read", b"{")
+        await publisher.say(f"{BASE}/evt/document-read", b"{")
         await publisher.say(f"{BASE}/state", b"[]", retain=True)
         await publisher.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
         await publisher.event(1)
@@ -225,7 +225,7 @@ async def test_answer_of_newer_gateway_is_read(mosquitto: Mosquitto, publisher: 
 
 async def test_last_value_removed_while_away_is_gone(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async def stands(payload: bytes) -> None:
-        await publisher.say(f"{BASE}/now/barrier.state", payload, retain=True)
+        await publisher.say(f"{BASE}/now/barrier-state", payload, retain=True)
 
     body = {
         "type": "bgw.barrier.leaning.v1",

@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.export import DocumentDifference, compare, render_documents, write
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
-from gateway.contract.topics import DeviceTopic, Position, SiteTopics
+from gateway.contract.topics import DeviceTopic, Position, SiteTopics, to_event_type
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "send gateway.fresh"
@@ -58,6 +59,15 @@ def test_every_topic_has_channel() -> None:
         *(topics.event(topics.gateway_position, event.event_type) for event in GATEWAY_EVENTS),
         *(topics.last_value(device, event.event_type) for event in EVENTS if event.is_state),
     }
+
+
+@pytest.mark.parametrize("event_type", [*(event.event_type for event in EVENTS), "acme.scale.over_load"])
+def test_no_topic_has_a_dot(event_type: str) -> None:
+    """RabbitMQ takes a dot for a level: `evt/+` would not match."""
+    topics, device = SiteTopics("ke-busia", "gw-1"), Position("lane-1", "reader")
+    for topic in (topics.event(device, event_type), topics.last_value(device, event_type)):
+        assert "." not in topic
+        assert to_event_type(topic.rpartition("/")[2]) == event_type
 
 
 def test_only_states_are_retained() -> None:
