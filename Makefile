@@ -64,7 +64,7 @@ bench: $(VENV)/.dev
 # contract can break. Two at a time, because some of them measure. TESTS=tests/packaging: those of a folder.
 TESTS ?= tests
 .PHONY: thorough
-thorough: $(VENV)/.dev $(WEB)/dist/.built | system-packages
+thorough: $(VENV)/.dev $(ORACLES)/.node $(WEB)/dist/.built | system-packages
 	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
 # Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
@@ -163,6 +163,12 @@ $(BIN)/uv: $(VENV)/bin/python requirements-dev.txt
 $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 	$(BIN)/uv --quiet venv --clear --python $(BIN)/python $(ORACLES)
 	$(UV) pip install --no-deps --python $(ORACLES)/bin/python --require-hashes -r $<
+	touch $@
+
+# Those in JavaScript; Node and npm are in the same environment.
+$(ORACLES)/.node: tests/oracles/node/package-lock.json $(ORACLES)/.ready
+	cp tests/oracles/node/package.json $< $(ORACLES)
+	cd $(ORACLES) && PATH="$$PWD/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
 $(NODE)/.ready: $(WEB)/requirements.txt $(BIN)/uv

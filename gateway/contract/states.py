@@ -57,7 +57,10 @@ class DeviceState(_Message):
 class EventDescription(_Message):
     """One type of event that a device can publish."""
 
-    type: str = Field(description="Event type, the last level of its topic.", examples=["document.read"])
+    type: str = Field(
+        description="Event type; with hyphens for dots, the last level of its topic.",
+        examples=["document.read"],
+    )
     dataschema: str = Field(
         description="Id of the JSON Schema of its data.", examples=["urn:bgw:schema:document.read:v1"]
     )
@@ -224,7 +227,7 @@ class FreshToken(_Message):
         default={},
         description="Number of the newest retained message by topic, without root and site; only where the "
         "gateway signs. A topic that is not named has no message.",
-        examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier.state": 88}],
+        examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier-state": 88}],
     )
 
 

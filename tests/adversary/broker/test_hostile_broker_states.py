@@ -28,7 +28,7 @@ from gateway.pki.keys import load_public_key, make_signing_key
 __all__ = ["gateway"]
 
 BARRIER = "lane-1/barrier"
-NOW = "lane-1/barrier/now/barrier.state"
+NOW = "lane-1/barrier/now/barrier-state"
 SHOWN_S = 1.0
 """Time in which a workstation would show what the broker sent, in seconds."""
 

@@ -16,7 +16,7 @@ from support.patience import PATIENCE_S
 
 from gateway.client.connection import Connection
 
-TOPIC = "bgw/v1/uto-test/lane-1/reader/evt/test.said"
+TOPIC = "bgw/v1/uto-test/lane-1/reader/evt/test-said"
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def test_missing_fields_get_defaults(desk: Desk, publisher: EventPublisher
 
 
 async def test_unreadable_messages_are_counted(desk: Desk, publisher: EventPublisher) -> None:
-    await publisher.say(f"{BASE}/evt/document.read", b"{")
+    await publisher.say(f"{BASE}/evt/document-read", b"{")
     await publisher.say(f"{BASE}/state", b"[]", retain=True)
     await publisher.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
     await publisher.event(1, data={"fault": "cut", "size_bytes": "one"})

@@ -68,7 +68,7 @@ async def test_silence_of_gateway_ends_its_states(open_desk: OpenDesk, publisher
 async def test_last_value_removed_while_away_is_gone(
     open_desk: OpenDesk, mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
-    await publisher.say(f"{BASE}/now/{VALUE}", json.dumps(LEANING).encode(), retain=True)
+    await publisher.say(f"{BASE}/now/barrier-state", json.dumps(LEANING).encode(), retain=True)
     desk = await open_desk()
     await desk.connected()
     await publisher.event(1)

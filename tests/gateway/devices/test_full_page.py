@@ -113,7 +113,7 @@ async def test_images_arrive_before_references(
             received = await events_until(workstation, DocumentRead)
             await device.scanner.remove()
             received += await events_until(workstation, DocumentRemoved)
-        await until(lambda: any(topic.endswith("/evt/document.removed") for topic, _ in arrived))
+        await until(lambda: any(topic.endswith("/evt/document-removed") for topic, _ in arrived))
     finally:
         for task in (subscriber, running):
             task.cancel()

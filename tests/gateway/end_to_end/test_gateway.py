@@ -140,7 +140,7 @@ async def test_outside_subscriber(gateway: GatewayFixture) -> None:
         f"1 application/json {base}/desc",
         f"1 application/json {base}/state",
     ]
-    retained, media_type, rest = seen[f"{base}/evt/document.read"]
+    retained, media_type, rest = seen[f"{base}/evt/document-read"]
     assert (retained, media_type) == ("0", MEDIA_TYPE)
     message = json.loads(rest)
     assert message["properties"]["message-expiry-interval"] <= 60
@@ -429,7 +429,7 @@ async def test_clock_step_keeps_order_and_expiry(
     gateway.describe("lane-1/reader")
     await gateway.start()
     monkeypatch.delenv("LD_PRELOAD")
-    stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock.stepped"
+    stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock-stepped"
     async with (
         gateway.workstation("lane-1/reader") as desk,
         aiomqtt.Client("127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as plain,

@@ -95,7 +95,7 @@ async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.C
             await desk.command(READER, "look")
         assert await gateway.stop() == 0
         async for message in forger.messages:
-            if str(message.topic).endswith("audit.checkpoint"):
+            if str(message.topic).endswith("audit-checkpoint"):
                 break
 
     state, verifier = gateway.folder / "state", Verifier([public])

@@ -56,7 +56,7 @@ class EventPublisher:
             "seq": number,
             "data": {"fault": "cut", "size_bytes": 1, "attachments": []},
         } | more
-        await self.say(f"{BASE}/evt/document.read_failed", json.dumps(event).encode(), lasts_s, retain=retain)
+        await self.say(f"{BASE}/evt/document-read_failed", json.dumps(event).encode(), lasts_s, retain=retain)
         return event_id
 
     async def say(

@@ -1,19 +1,58 @@
 // Preparation of the contract's definitions for types and for reading.
 
-const PROSE = new Set(['description', 'title', 'examples', 'x-sentences'])
+const PROSE = new Set(['description', 'title', 'examples', 'x-sentences', 'tsType'])
 const NAMED = new Set(['properties', '$defs'])
+const LOCAL = '#/$defs/'
+/** Word that a vocabulary has for the words of later versions. */
+const UNKNOWN = 'unknown'
+
+/**
+ * Return the definitions that a reader needs.
+ *
+ * A vocabulary with the word `unknown` has its known words as `x-extensible-enum`: a reader turns others into
+ * `unknown`. References are plain, and an answer has its result, which the contract describes by command.
+ */
+export function readDefinitions(definitions) {
+  const read = {}
+  for (const [name, schema] of Object.entries(definitions)) {
+    const known = definitions[`Known${name}`]?.enum
+    if (known?.includes(UNKNOWN)) {
+      read[name] = { type: 'string', description: schema.description, 'x-extensible-enum': known }
+    } else if (schema.allOf === undefined && !isKnownWords(name, definitions)) {
+      read[name] = plain(schema)
+    }
+  }
+  const { AnswerEnvelope: answer, ...others } = read
+  const result = { anyOf: [{ type: 'object', additionalProperties: true }, { type: 'null' }], default: null }
+  return { ...others, CommandAnswer: { ...answer, properties: { ...answer.properties, result } } }
+}
+
+/** Tell whether a definition is the known words of a vocabulary that has taken them over. */
+function isKnownWords(name, definitions) {
+  return name.startsWith('Known') && definitions[name].enum?.includes(UNKNOWN) && name.slice(5) in definitions
+}
+
+/** Return a schema in which a reference with words beside it is a reference. */
+function plain(schema) {
+  if (Array.isArray(schema)) return schema.map(plain)
+  if (schema === null || typeof schema !== 'object') return schema
+  const { anyOf, ...beside } = schema
+  const [only, ...more] = anyOf ?? []
+  if (only?.$ref !== undefined && more.length === 0) return { ...beside, $ref: only.$ref }
+  return mapValues(schema, (part, key) => (key === 'default' || key === 'const' || key === 'enum' ? part : plain(part)))
+}
 
 /**
  * Return definitions for types: a vocabulary is its known words, since a reader turns others into `unknown`,
  * and a field with a default is required, since a reader fills it in.
  *
- * Arguments, whose names end in `Args`, and `CommandMessage` keep their optional fields: a consumer sends them.
+ * Arguments, whose names end in `Args`, and `CommandEnvelope` keep their optional fields: a consumer sends them.
  */
 export function closedWords(definitions) {
   return Object.fromEntries(
     Object.entries(definitions).map(([name, schema]) => [
       name,
-      { ...closed(schema, !name.endsWith('Args') && name !== 'CommandMessage'), title: name },
+      { ...closed(schema, !name.endsWith('Args') && name !== 'CommandEnvelope'), title: name },
     ]),
   )
 }
@@ -38,7 +77,7 @@ function closed(schema, isReceived) {
 
 /** Name the type of a reference: with words beside it, the generator would make a copy of what it refers to. */
 function referring({ $ref, description }) {
-  const type = { tsType: $ref.slice('#/$defs/'.length) }
+  const type = { tsType: $ref.slice(LOCAL.length) }
   return description === undefined ? type : { ...type, description }
 }
 
@@ -55,5 +94,5 @@ export function withoutProse(schema) {
 }
 
 function mapValues(object, change) {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]))
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value, key)]))
 }

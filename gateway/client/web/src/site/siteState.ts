@@ -90,7 +90,7 @@ export class SiteState {
 
   /** Return the last value of an event type; undefined when there is none of a living session. */
   lastValue(position: Position, eventType: string): LastValue | undefined {
-    const name = `${position}/now/${eventType}`
+    const name = `${position}/now/${eventType.replaceAll('.', '-')}`
     const found = this.#lastValues.get(name)
     if (found === undefined || !this.#isUsable(found.message.session, name)) return undefined
     return {
@@ -163,9 +163,9 @@ export class SiteState {
     return this.#claims.get(position)
   }
 
-  /** Take a last value; an empty payload retracts it. */
-  onLastValue(position: Position, eventType: string, payload: Uint8Array): void {
-    const name = `${position}/now/${eventType}`
+  /** Take a last value; an empty payload retracts it. `level`: last level of its topic, such as `barrier-state`. */
+  onLastValue(position: Position, level: string, payload: Uint8Array): void {
+    const name = `${position}/now/${level}`
     if (payload.length === 0) {
       this.#lastValues.delete(name)
       return
