@@ -1,6 +1,7 @@
 """A workstation of any client library, as tests use it; and the Python library behind that interface."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -35,6 +36,8 @@ class DeskOptions:
     """Public keys of each gateway, PEM or the base64 line of it."""
     vocabularies: tuple[Any, ...] = ()
     """Vocabularies of other vendors."""
+    port: int | None = None
+    """Another port than the broker's, such as that of a network in between."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class DeskEvent:
     data: Any
     images: dict[str, bytes]
     is_simulated: bool
+    at_s: float
+    """Wall clock time at which the program got it."""
 
     @property
     def seq(self) -> int:
@@ -167,7 +172,7 @@ class PythonDesk:
         }
         workstation = Workstation(
             broker.host,
-            broker.port,
+            options.port or broker.port,
             site=options.site,
             positions=options.positions,
             client_id=options.client_id,
@@ -194,7 +199,8 @@ class PythonDesk:
             if isinstance(item, ReceivedEvent):
                 envelope = item.envelope.model_dump(mode="json", exclude={"data"})
                 data = as_json(item.data)
-                return DeskEvent(str(item.position), envelope, data, item.images, item.is_simulated)
+                position, at_s = str(item.position), time.time()
+                return DeskEvent(position, envelope, data, item.images, item.is_simulated, at_s)
         raise AssertionError("the workstation has ended")
 
     async def next_status(self) -> DeskStatus:

@@ -78,7 +78,9 @@ class WebDesk:
         given = {name: value for name, value in named.items() if value is not None}
         if options.signing_pem is not None:
             more["signingPem"] = options.signing_pem
-        await self.do("open", url=f"{scheme}://{broker.host}:{broker.ws_port}", options=given, **more)
+        await self.do(
+            "open", url=f"{scheme}://{broker.host}:{options.port or broker.ws_port}", options=given, **more
+        )
         return self
 
     async def connected(self) -> None:
@@ -153,7 +155,7 @@ def _bytes(text: str) -> bytes:
 
 def _event(said: dict[str, Any]) -> DeskEvent:
     images = {role: _bytes(text) for role, text in said["images"].items()}
-    return DeskEvent(said["position"], said["envelope"], said["data"], images, said["simulated"])
+    return DeskEvent(said["position"], said["envelope"], said["data"], images, said["simulated"], said["at"])
 
 
 def _status(said: dict[str, Any]) -> DeskStatus:

@@ -36,7 +36,7 @@ import type { CommandOptions, WorkstationOptions } from './workstationOptions.ts
 const STOP_WAIT_S = 0.3
 
 /** Consumer of one site's devices, and an iterable over its events. Begins with `start`, ends with `close`. */
-export class Workstation implements AsyncDisposable {
+export class Workstation {
   /** Numbers of messages that were not delivered, by reason. */
   readonly discarded: DiscardCounts = { duplicates: 0, expired: 0, unreadable: 0, rejected: 0, missing: 0 }
   readonly #site: string
@@ -105,10 +105,6 @@ export class Workstation implements AsyncDisposable {
     for (const preview of this.#previews.values()) preview.onFrame(new Uint8Array())
     await this.#connecting.close()
     this.#queue.end()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
   }
 
   /** Set while there is a connection to the broker. */

@@ -169,6 +169,7 @@ function event(received: ReceivedEvent): unknown {
     decoded: known.find((type) => received.is(type)) ?? null,
     images: Object.fromEntries([...received.images].map(([role, content]) => [role, toBase64Url(content)])),
     simulated: received.isSimulated,
+    at: Date.now() / 1000,
   }
 }
 

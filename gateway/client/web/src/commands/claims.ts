@@ -19,7 +19,7 @@ export interface CommandingStation {
 }
 
 /** Claim of a device, held from `start` to `end`. */
-export class HeldClaim implements AsyncDisposable {
+export class HeldClaim {
   readonly position: Position
   /** Set when another station took the claim over, or when it could not be renewed in time. */
   readonly lostEvent = new AsyncEvent()
@@ -61,10 +61,6 @@ export class HeldClaim implements AsyncDisposable {
     this.#sleep?.end()
     if (this.lostEvent.isSet) return
     await ignored(this.#workstation.command(this.position, 'release', {}, { timeoutS: 3 }))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end()
   }
 
   /** Take the name of the holder. */

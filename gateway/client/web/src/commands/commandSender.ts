@@ -5,7 +5,7 @@ import { bytesOf, parseJson, requestDigest, signedBytes } from '../contract/byte
 import type { SchemaReader } from '../contract/schemaReader.ts'
 import { commandTopic, type Position } from '../contract/topics.ts'
 import type { CommandAnswer, DeviceDescription } from '../generated/types.ts'
-import { TimeLimitError, within, withResolvers } from '../time/waiting.ts'
+import { TimeLimitError, within, withResolvers, type Deferred } from '../time/waiting.ts'
 import { CommandFailed, CommandNotSent, CommandRejected, noGateway, unanswered } from './errors.ts'
 
 /** MQTT 5, section 2.4. */
@@ -52,7 +52,7 @@ export interface OutgoingCommand {
 interface Pending {
   readonly session: string
   digest: string
-  readonly answer: PromiseWithResolvers<CommandAnswer>
+  readonly answer: Deferred<CommandAnswer>
   isAccepted: boolean
   /** True if the gateway refused a changed copy of it. */
   isAltered: boolean

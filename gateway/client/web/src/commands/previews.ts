@@ -15,7 +15,7 @@ const DEFAULT_DURATION_S = 30
  * It ends, and holds no picture any more, when the gateway ends it, when the claim ends, or when the connection
  * is lost. A picture that the caller does not take in time is dropped.
  */
-export class PreviewStream implements AsyncDisposable {
+export class PreviewStream {
   readonly #workstation: CommandingStation
   readonly #position: Position
   readonly #request: ShowPreviewArgs
@@ -48,10 +48,6 @@ export class PreviewStream implements AsyncDisposable {
     this.onFrame(new Uint8Array())
     if (isOver) return
     await ignored(this.#workstation.command(this.#position, 'preview', { enabled: false }, { timeoutS: 3 }))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end()
   }
 
   /** The picture to show now; undefined without a current one. */

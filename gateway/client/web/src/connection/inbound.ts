@@ -16,5 +16,5 @@ export interface InboundMessage {
 
 /** Return the value of a user property that occurs once or more; undefined without one. */
 export function userProperty(message: InboundMessage, name: string): string | undefined {
-  return message.user.findLast(([key]) => key === name)?.[1]
+  return message.user.filter(([key]) => key === name).at(-1)?.[1]
 }

@@ -3,7 +3,7 @@
 /** A flag that callers can wait for. */
 export class AsyncEvent {
   #isSet = false
-  #waiting: PromiseWithResolvers<void> | undefined
+  #waiting: Deferred<void> | undefined
 
   /** True if it is set. */
   get isSet(): boolean {
@@ -86,8 +86,15 @@ export class Sleep {
   }
 }
 
+/** A promise with the functions that settle it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>
+  resolve(value: T | PromiseLike<T>): void
+  reject(reason?: unknown): void
+}
+
 /** Return a promise with the functions that settle it; `Promise.withResolvers` is missing in older browsers. */
-export function withResolvers<T>(): PromiseWithResolvers<T> {
+export function withResolvers<T>(): Deferred<T> {
   let resolve!: (value: T | PromiseLike<T>) => void
   let reject!: (reason?: unknown) => void
   const promise = new Promise<T>((onResolve, onReject) => {
