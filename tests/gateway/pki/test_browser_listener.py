@@ -12,7 +12,7 @@ from support.brokers.deployments import two_state_deployment
 from support.brokers.principals import Broker, DeploymentFixture
 from support.clients.desks import DeskOptions
 from support.clients.web_desks import POLICY, ClientError, NodeDriver, PageDriver, show_driver
-from support.console.browsers import CHROMIUM
+from support.console.chromium import CHROMIUM
 from support.patience import PATIENCE_S
 
 from gateway.pki.browsers import hashed, new_word

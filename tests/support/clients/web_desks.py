@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 from gateway.client import CommandFailed, CommandNotSent, CommandRejected, CommandUnanswered
 from support.brokers.mosquitto import Mosquitto
 from support.clients.desks import READER, DeskEvent, DeskOptions, DeskResult, DeskStatus, DeskView
-from support.console.browsers import CHROMIUM
+from support.console.chromium import CHROMIUM
 
 ROOT = Path(__file__).parents[3]
 WEB = ROOT / "gateway/client/web"
