@@ -134,19 +134,19 @@ async def test_device_is_online_only_with_gateway(mosquitto: Mosquitto, publishe
     await publisher.state("one")
     async with workstation_at(mosquitto) as workstation:
         await until(lambda: workstation.status("lane-1/reader").state is not None)
-        assert not workstation.status("lane-1/reader").is_online, "nothing is known of its gateway yet"
+        assert not workstation.status("lane-1/reader").is_usable, "nothing is known of its gateway yet"
         await publisher.alive("one")
-        await until(lambda: workstation.status("lane-1/reader").is_online)
+        await until(lambda: workstation.status("lane-1/reader").is_usable)
         await publisher.alive("two")
-        await until(lambda: not workstation.status("lane-1/reader").is_online)
+        await until(lambda: not workstation.status("lane-1/reader").is_usable)
         await publisher.state("two")
-        await until(lambda: workstation.status("lane-1/reader").is_online)
+        await until(lambda: workstation.status("lane-1/reader").is_usable)
         await publisher.alive("one", online=False)  # the late last will of the session before
         await publisher.event(1)
         await first(workstation)
-        assert workstation.status("lane-1/reader").is_online
+        assert workstation.status("lane-1/reader").is_usable
         await publisher.alive("two", online=False)
-        await until(lambda: not workstation.status("lane-1/reader").is_online)
+        await until(lambda: not workstation.status("lane-1/reader").is_usable)
 
 
 async def first_status(workstation: Workstation) -> DeviceStatus:
@@ -171,7 +171,7 @@ async def test_first_status_waits_for_gateway(
         monkeypatch.undo()
         await publisher.alive("one")
         status = await first_status(workstation)
-        assert status.is_online
+        assert status.is_usable
 
 
 async def test_state_without_gateway_is_reported(
@@ -305,7 +305,7 @@ async def test_readme_command_runs(gateway: GatewayFixture, capsys: pytest.Captu
     await gateway.start()
     gate = examples()["gate"]
     async with gateway.workstation() as workstation:
-        await until(lambda: workstation.status("lane-1/barrier").is_online)
+        await until(lambda: workstation.status("lane-1/barrier").is_usable)
         async with asyncio.timeout(PATIENCE_S):
             while b"look lane-1 " not in wire.received_bytes:  # a busy machine may not connect in time
                 await gate("127.0.0.1", gateway.broker.port)
