@@ -105,8 +105,10 @@ vm-test: vm-needs deb $(VENV)/.dev
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings $(NAMES)
 
+# The contract's files, and the reference of the client library.
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
+	PYTHONPATH=tests $(BIN)/python -m support.client.reference
 
 # The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.
 .PHONY: quality
