@@ -46,7 +46,7 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """A fingerprint in every encoding that came: `image_png`, `image_wsq`, ..."""
+    """A fingerprint in every encoding that came: `png`, `wsq`, ..."""
 
     captured: FingerCaptured
     images: dict[str, bytes] = field(repr=False)
