@@ -119,8 +119,10 @@ web-package: $(WEB)/dist/.built
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings $(NAMES)
 
+# The contract's files, and the reference of the client library.
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
+	PYTHONPATH=tests $(BIN)/python -m support.client.reference
 
 # The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.
 .PHONY: quality

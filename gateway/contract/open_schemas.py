@@ -11,13 +11,20 @@ a field has a description beside its reference, the reference is in an `anyOf`: 
 a reference, and generators make a second type of it, or of an `allOf`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from gateway.contract.vocabularies.vocabularies import CHECK_IDS, CHECK_REASONS
 
 Schema = dict[str, Any]
 
 LOCAL = "#/$defs/"
 """Prefix of references to the definitions of a document."""
+_WORDS = {
+    "CheckId": ("Identifier of a check; drivers of other vendors may have more.", CHECK_IDS),
+    "CheckReason": ("Reason of a check's outcome.", CHECK_REASONS),
+}
+"""Vocabularies that no model has: fields of plain text name them as `x-vocabulary`."""
 _ANY_WORD: Schema = {"type": "string", "tsType": "string & {}"}
 
 
@@ -73,16 +80,41 @@ def _open_vocabularies(found: Mapping[str, Schema]) -> dict[str, Schema]:
     opened: dict[str, Schema] = {}
     for name, schema in found.items():
         if schema.get("type") == "string" and isinstance(schema.get("enum"), list):
-            module, dots, last = name.rpartition("__")
-            known = f"{module}{dots}Known{last}"
-            opened[known] = {
-                "description": f"Words of `{schema['title']}` in this version.",
-                "enum": schema["enum"],
-                "title": f"Known{schema['title']}",
-                "type": "string",
-            }
-            about = {key: part for key, part in schema.items() if key not in ("enum", "type")}
-            opened[name] = about | {"anyOf": [{"$ref": f"{LOCAL}{known}"}, dict(_ANY_WORD)]}
+            opened |= _vocabulary(name, schema, schema["enum"])
         else:
-            opened[name] = {"title": name, **schema}
+            opened[name] = {"title": name, **_with_vocabularies(schema, opened)}
     return opened
+
+
+def _vocabulary(name: str, schema: Schema, words: Iterable[str]) -> dict[str, Schema]:
+    """Return a vocabulary as two definitions: its known words, and the union of them and any text."""
+    module, dots, last = name.rpartition("__")
+    known = f"{module}{dots}Known{last}"
+    about = {key: part for key, part in schema.items() if key not in ("enum", "type")}
+    return {
+        known: {
+            "description": f"Words of `{schema['title']}` in this version.",
+            "enum": list(words),
+            "title": f"Known{schema['title']}",
+            "type": "string",
+        },
+        name: about | {"anyOf": [{"$ref": f"{LOCAL}{known}"}, dict(_ANY_WORD)]},
+    }
+
+
+def _with_vocabularies(schema: Schema, opened: dict[str, Schema]) -> Schema:
+    """Return a definition whose fields refer to the vocabularies that they name; adds those to `opened`."""
+    if not isinstance(schema.get("properties"), dict):
+        return schema
+    fields = {}
+    for field, part in schema["properties"].items():
+        name = part.get("x-vocabulary")
+        if name in _WORDS:
+            description, words = _WORDS[name]
+            opened |= _vocabulary(name, {"description": description, "title": name}, sorted(words))
+            null = [one for one in part.get("anyOf", ()) if one == {"type": "null"}]
+            kept = {key: value for key, value in part.items() if key not in ("anyOf", "type", "x-vocabulary")}
+            fields[field] = kept | {"anyOf": [{"$ref": f"{LOCAL}{name}"}, *null]}
+        else:
+            fields[field] = part
+    return schema | {"properties": fields}

@@ -1,8 +1,9 @@
 """Retained messages: states and descriptions of devices, state of the gateway."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from drivers.driver import Family, Identity, StateCode
 from drivers.links.link import Action, Cause
@@ -21,10 +22,18 @@ class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+USABLE_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
+"""States in which a device executes commands. A stop is executed in others, too."""
+
+
 class DeviceState(_Message):
     """State of one device. Every state but `online` has a cause and a remedy."""
 
     state: StateCode = Field(description="State code.", examples=["offline"])
+    usable: bool = Field(
+        description="True if the device executes commands now, also while it is degraded.",
+        examples=[False],
+    )
     since: AwareDatetime = Field(
         description="Start of this state, by the post's wall clock, UTC.",
         examples=["2026-11-23T08:15:30.123456Z"],
@@ -52,6 +61,14 @@ class DeviceState(_Message):
         description="Gateway session that published it; a state of an older session is outdated.",
         examples=["0f8fad5bd9cb469f"],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_usable(cls, fields: Any) -> Any:
+        """Derive `usable` from the state where it is not given."""
+        if isinstance(fields, dict) and "usable" not in fields and "state" in fields:
+            return fields | {"usable": fields["state"] in USABLE_STATES}
+        return fields
 
 
 class EventDescription(_Message):

@@ -60,7 +60,7 @@ async def test_first_status_waits_for_gateway(
         monkeypatch.undo()
         await publisher.alive("one")
         status = await first_status(workstation)
-        assert status.is_online
+        assert status.is_usable
 
 
 async def test_state_without_gateway_is_reported(
@@ -112,7 +112,7 @@ async def test_readme_command_runs(gateway: GatewayFixture, capsys: pytest.Captu
     await gateway.start()
     gate = examples()["gate"]
     async with gateway.workstation() as workstation:
-        await until(lambda: workstation.status("lane-1/barrier").is_online)
+        await until(lambda: workstation.status("lane-1/barrier").is_usable)
         async with asyncio.timeout(PATIENCE_S):
             while b"look lane-1 " not in wire.received_bytes:  # a busy machine may not connect in time
                 await gate("127.0.0.1", gateway.broker.port)

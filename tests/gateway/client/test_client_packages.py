@@ -214,7 +214,7 @@ class Scales:
         try:
             desk = workstation_at(self.broker, station="counter-1", vocabularies=vocabularies)
             async with desk as workstation:
-                await until(lambda: workstation.status("lane-1/reader").is_online)
+                await until(lambda: workstation.status("lane-1/reader").is_usable)
                 await until(lambda: workstation.status("lane-1/reader").description is not None)
                 return await workstation.command(
                     "lane-1/reader", verb, request, expires_s=5, timeout_s=PATIENCE_S, **more

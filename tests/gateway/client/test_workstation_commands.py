@@ -28,7 +28,7 @@ READER = "lane-1/reader"
 
 async def station(open_desk: OpenDesk, name: str = "counter-1", **more: object) -> Desk:
     desk = await open_desk(positions=(BARRIER,), station=name, **more)
-    await until_shown(desk, lambda view: view.status.is_online and view.status.is_described, BARRIER)
+    await until_shown(desk, lambda view: view.status.is_usable and view.status.is_described, BARRIER)
     return desk
 
 

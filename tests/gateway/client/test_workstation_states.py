@@ -34,35 +34,35 @@ async def describe(publisher: EventPublisher) -> None:
     await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
 
 
-async def test_device_is_online_only_with_gateway(open_desk: OpenDesk, publisher: EventPublisher) -> None:
+async def test_device_is_usable_only_with_gateway(open_desk: OpenDesk, publisher: EventPublisher) -> None:
     await publisher.state("one")
     desk = await open_desk()
     view = await until_shown(desk, lambda view: view.status.state == "online")
-    assert not view.status.is_online, "nothing is known of its gateway yet"
+    assert not view.status.is_usable, "nothing is known of its gateway yet"
     await publisher.alive("one")
-    await until_shown(desk, lambda view: view.status.is_online)
+    await until_shown(desk, lambda view: view.status.is_usable)
     await publisher.alive("two")
-    await until_shown(desk, lambda view: not view.status.is_online)
+    await until_shown(desk, lambda view: not view.status.is_usable)
     await publisher.state("two")
-    await until_shown(desk, lambda view: view.status.is_online)
+    await until_shown(desk, lambda view: view.status.is_usable)
     await publisher.alive("one", online=False)  # the late last will of the session before
     await publisher.event(1)
     await next_events(desk, 1)
-    assert (await desk.view()).status.is_online
+    assert (await desk.view()).status.is_usable
     await publisher.alive("two", online=False)
-    await until_shown(desk, lambda view: not view.status.is_online)
+    await until_shown(desk, lambda view: not view.status.is_usable)
 
 
 @pytest.mark.thorough
 async def test_silence_of_gateway_ends_its_states(open_desk: OpenDesk, publisher: EventPublisher) -> None:
     await describe(publisher)
     desk = await open_desk()
-    view = await until_shown(desk, lambda view: view.status.is_online)
+    view = await until_shown(desk, lambda view: view.status.is_usable)
     assert (view.devices, view.gateways) == ([READER], ["gw-1"])
-    assert (await desk.next_status()).is_online
-    assert not (await desk.next_status()).is_online, "reported after six seconds of silence"
+    assert (await desk.next_status()).is_usable
+    assert not (await desk.next_status()).is_usable, "reported after six seconds of silence"
     await publisher.token("one")
-    assert (await desk.next_status()).is_online
+    assert (await desk.next_status()).is_usable
 
 
 async def test_last_value_removed_while_away_is_gone(

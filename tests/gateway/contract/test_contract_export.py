@@ -1,15 +1,17 @@
 """config/contract equals the models, and other tools can read it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gateway.contract.answers import GUIDES, TRAVELLER
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.export import DocumentDifference, compare, render_documents, write
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
-from gateway.contract.topics import DeviceTopic, Position, SiteTopics, to_event_type
+from gateway.contract.topics import DeviceTopic, Position, SiteTopics, to_event_type, to_level
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "send gateway.fresh"
@@ -68,6 +70,17 @@ def test_no_topic_has_a_dot(event_type: str) -> None:
     for topic in (topics.event(device, event_type), topics.last_value(device, event_type)):
         assert "." not in topic
         assert to_event_type(topic.rpartition("/")[2]) == event_type
+
+
+def test_catalogue_tells_what_to_do_about_every_event() -> None:
+    page = render_documents()["EVENTS.md"]
+    assert {event.event_type for event in EVENTS} == GUIDES.keys()
+    for event in EVENTS:
+        assert f"Topic: `evt/{to_level(event.event_type)}`." in page
+    # The picture names events as topics do.
+    named = set(re.findall(r"[a-z]+-[a-z_]+", TRAVELLER.partition("\nA counter")[0]))
+    assert named == {to_level(event.event_type) for event in EVENTS} & named
+    assert len(named) > 10
 
 
 def test_only_states_are_retained() -> None:

@@ -28,6 +28,7 @@ from gateway.contract.envelope import (
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
+from gateway.contract.states import DeviceState
 
 WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")
 MOMENT = Moment(
@@ -118,6 +119,17 @@ def test_cloudevents_sdk_reads_event(event: type[Observation]) -> None:
     assert (old["id"], old["type"], old["seq"]) == (EVENT_ID, f"bgw.{event.event_type}.v1", 42)
     assert (new.get_id(), new.get_type()) == (EVENT_ID, f"bgw.{event.event_type}.v1")
     assert old.data == new.get_data() == json.loads(body)["data"]
+
+
+@pytest.mark.parametrize(
+    ("code", "usable"),
+    [("online", True), ("busy", True), ("degraded", True), ("maintenance", False), ("offline", False)],
+)
+def test_state_tells_whether_a_device_obeys(code: str, usable: bool) -> None:
+    """A screen that disables its button for a degraded scanner would lock it for good."""
+    state = DeviceState.model_validate({"state": code, "since": "2026-11-23T08:15:30Z", "session": "s"})
+
+    assert json.loads(state.model_dump_json())["usable"] is usable
 
 
 @pytest.mark.parametrize("name", STATES)

@@ -68,7 +68,7 @@ def reader() -> PageReader:
 async def online(workstation: Workstation) -> None:
     async with asyncio.timeout(PATIENCE_S):
         async for item in workstation.events_and_status():
-            if isinstance(item, DeviceStatus) and item.is_online:
+            if isinstance(item, DeviceStatus) and item.is_usable:
                 return
 
 

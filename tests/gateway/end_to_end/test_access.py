@@ -135,7 +135,7 @@ async def online(
     shipped_deployment: ShippedDeployment, name: str, position: str
 ) -> AsyncIterator[Workstation]:
     async with shipped_deployment.desk(name, position) as desk:
-        await until(lambda: desk.status(position).is_online)
+        await until(lambda: desk.status(position).is_usable)
         yield desk
 
 
@@ -248,7 +248,7 @@ async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDep
 
 async def test_lane_sees_only_itself(shipped_deployment: ShippedDeployment) -> None:
     async with shipped_deployment.desk("lane-2") as desk:
-        await until(lambda: desk.status("lane-2/barrier").is_online)
+        await until(lambda: desk.status("lane-2/barrier").is_usable)
         async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
             await supervisor.command("lane-1/barrier", "stop")
         assert {str(position) for position in desk.devices} == {"lane-2/barrier"}

@@ -63,7 +63,7 @@ class DeskStatus:
 
     state: str | None
     gateway_online: bool
-    is_online: bool
+    is_usable: bool
     holder: str | None
     is_verified: bool
     is_described: bool
@@ -265,7 +265,7 @@ def _status(status: DeviceStatus) -> DeskStatus:
     return DeskStatus(
         state=None if status.state is None else str(status.state.state),
         gateway_online=status.gateway_online,
-        is_online=status.is_online,
+        is_usable=status.is_usable,
         holder=None if status.claim is None else status.claim.holder,
         is_verified=status.is_verified,
         is_described=status.description is not None,

@@ -162,7 +162,7 @@ def _status(said: dict[str, Any]) -> DeskStatus:
     return DeskStatus(
         state=said["state"],
         gateway_online=said["gatewayOnline"],
-        is_online=said["online"],
+        is_usable=said["usable"],
         holder=said["holder"],
         is_verified=said["verified"],
         is_described=said["description"] is not None,

@@ -90,7 +90,7 @@ export class DeviceStatus {
    */
   readonly ageS: number | undefined
 
-  constructor(fields: Omit<DeviceStatus, 'isOnline'>) {
+  constructor(fields: Omit<DeviceStatus, 'isUsable'>) {
     this.position = fields.position
     this.state = fields.state
     this.description = fields.description
@@ -100,9 +100,9 @@ export class DeviceStatus {
     this.ageS = fields.ageS
   }
 
-  /** True if the device is expected to respond. */
-  get isOnline(): boolean {
-    return this.gatewayOnline && (this.state?.state === 'online' || this.state?.state === 'busy')
+  /** True if the device is expected to execute commands now; also a degraded or busy one. */
+  get isUsable(): boolean {
+    return this.gatewayOnline && this.state?.usable === true
   }
 }
 

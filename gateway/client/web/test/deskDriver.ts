@@ -179,7 +179,7 @@ function status(shown: DeviceStatus): unknown {
     session: shown.state?.session ?? null,
     description: shown.description ?? null,
     gatewayOnline: shown.gatewayOnline,
-    online: shown.isOnline,
+    usable: shown.isUsable,
     holder: shown.claim?.holder ?? null,
     verified: shown.isVerified,
     age: shown.ageS ?? null,
