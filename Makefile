@@ -12,6 +12,10 @@ INDEX := $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.inde
 UV := index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv --quiet
 # Programs of others that tests set beside ours.
 ORACLES := .oracles
+# Node.js, which builds the TypeScript client and runs its tests, without root and without apt.
+NODE := .node
+WEB := gateway/client/web
+NPM := cd $(WEB) && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm
 # What guides the fuzzer.
 FUZZER := .fuzz
 # What changes the source to see whether tests notice.
@@ -60,7 +64,7 @@ bench: $(VENV)/.dev
 # contract can break. Two at a time, because some of them measure. TESTS=tests/packaging: those of a folder.
 TESTS ?= tests
 .PHONY: thorough
-thorough: $(VENV)/.dev | system-packages
+thorough: $(VENV)/.dev $(ORACLES)/.node $(WEB)/dist/.built | system-packages
 	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
 # Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
@@ -101,12 +105,24 @@ vm-test: vm-needs deb $(VENV)/.dev
 	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm $(if $(ONLY),-k "$(ONLY)")
 
+# The TypeScript client: types from the contract, modules and a bundle in gateway/client/web/dist; `make web-package`
+# packs them for npm into dist/.
+.PHONY: web web-package web-test
+web: $(WEB)/dist/.built
+web-test: $(WEB)/dist/.built
+	$(NPM) run check && $(NPM) test
+web-package: $(WEB)/dist/.built
+	mkdir -p dist
+	$(NPM) pack --ignore-scripts --pack-destination "$(CURDIR)/dist"
+
 # Replays recordings (NAMES, or all) through a real gateway and writes the expected events beside them.
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings $(NAMES)
 
+# The contract's files, and the reference of the client library.
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
+	PYTHONPATH=tests $(BIN)/python -m support.client.reference
 
 # The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.
 .PHONY: quality
@@ -151,6 +167,26 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --python $(ORACLES)/bin/python --require-hashes -r $<
 	touch $@
 
+# Those in JavaScript; Node and npm are in the same environment.
+$(ORACLES)/.node: tests/oracles/node/package-lock.json $(ORACLES)/.ready
+	cp tests/oracles/node/package.json $< $(ORACLES)
+	cd $(ORACLES) && PATH="$$PWD/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(NODE)/.ready: $(WEB)/requirements.txt $(BIN)/uv
+	$(BIN)/uv --quiet venv --clear --python $(BIN)/python $(NODE)
+	$(UV) pip install --no-deps --python $(NODE)/bin/python --require-hashes -r $<
+	touch $@
+
+$(WEB)/node_modules/.package-lock.json: $(NODE)/.ready $(WEB)/package-lock.json $(WEB)/package.json
+	$(NPM) ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(WEB)/dist/.built: $(WEB)/node_modules/.package-lock.json config/contract/messages.json \
+		$(wildcard $(WEB)/tsconfig.json $(WEB)/generate/* $(WEB)/src/*.ts $(WEB)/src/*/*.ts $(WEB)/test/*.ts)
+	$(NPM) run build
+	touch $@
+
 $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --target $(FUZZER) --python $(BIN)/python --require-hashes -r $<
 	touch $@
@@ -173,6 +209,8 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url gateway/client/web/requirements.in -o gateway/client/web/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/fuzz/requirements.in -o tests/fuzz/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url -c requirements-dev.txt tests/mutants/requirements.in -o tests/mutants/requirements.txt
@@ -180,4 +218,4 @@ lock: $(VENV)/.dev
 		--no-emit-index-url -c requirements-dev.txt $(PACKAGED:%=--extra %) pyproject.toml -o systemd/deb/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(ORACLES) $(FUZZER) $(MUTATOR) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) $(NODE) $(FUZZER) $(MUTATOR) $(WEB)/node_modules $(WEB)/dist $(WEB)/src/generated .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

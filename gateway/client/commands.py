@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 import aiomqtt
 
 from drivers.command import CommandArguments, DoneT
-from gateway.client.connection import NO_SUBSCRIBERS
 from gateway.client.models import ConnectionProblem
+from gateway.client.mqtt.connection import NO_SUBSCRIBERS
 from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,

@@ -59,9 +59,9 @@ class DeviceStatus:
     """
 
     @property
-    def is_online(self) -> bool:
-        """True if the device is expected to respond."""
-        return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
+    def is_usable(self) -> bool:
+        """True if the device is expected to execute commands now; also a degraded or busy one."""
+        return self.gateway_online and self.state is not None and self.state.usable
 
 
 @dataclass(frozen=True, slots=True)

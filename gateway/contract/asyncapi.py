@@ -5,25 +5,20 @@ models; this file adds only what is in neither of them.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary
 from gateway.contract.asyncapi_commands import commands
+from gateway.contract.asyncapi_schemas import document_schemas
 from gateway.contract.commands import PREVIEW_EXPIRY_S, TOKEN_INTERVAL_S, TOKEN_LIFE_S
-from gateway.contract.definitions import definitions, definitions_of, referring
+from gateway.contract.definitions import definitions_of
 from gateway.contract.envelope import MEDIA_TYPE
+from gateway.contract.open_schemas import Schema
 from gateway.contract.registry import GATEWAY_EVENTS, OURS
-from gateway.contract.schemas import (
-    STATES,
-    Schema,
-    describe_model,
-    event_example,
-    example,
-    last_value_example,
-)
+from gateway.contract.schemas import STATES, describe_model, event_example, example, last_value_example
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -32,8 +27,6 @@ PREVIEW = "preview"
 # Topics with the parameters of the document in place of names.
 _TOPICS = SiteTopics("{site}", "{gateway}")
 _DEVICE = Position("{lane}", "{device}")
-
-_JWS: dict[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]{86}$"}
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "site": {"description": "One state's trust domain, a slug.", "examples": ["ke-busia"]},
@@ -67,6 +60,7 @@ class DocumentHead:
     license: str | None = None
 
 
+_LICENSES = {"Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0"}
 CONTRACT_VERSION = "1.0.0"
 """Major: the `v1` of topics and types. Minor: incremented when a field, a word or a topic is added."""
 HEAD = DocumentHead(
@@ -91,6 +85,7 @@ def asyncapi(vocabularies: tuple[Vocabulary, ...] = (OURS,), head: DocumentHead 
         servers = ["local"] if name in (PREVIEW, "gateway.fresh") else ["local", "hq"]
         channels[name] = {
             "address": address,
+            "title": message["title"],
             "description": text,
             "servers": [{"$ref": f"#/servers/{server}"} for server in servers],
             "parameters": {
@@ -103,13 +98,17 @@ def asyncapi(vocabularies: tuple[Vocabulary, ...] = (OURS,), head: DocumentHead 
         operations[f"send {name}"] = {
             "action": "send",
             "channel": {"$ref": f"#/channels/{name}"},
-            "summary": text,
+            "title": f"Send {message['title']}",
+            "summary": message["summary"],
+            "description": text,
+            "tags": [_tag(name)],
             "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
             "bindings": {"mqtt": {**binding, "bindingVersion": BINDING}},
         }
         messages[name] = message
     told = commands(vocabularies)
     channels |= told.channels
+    operations |= told.operations
     return {
         "asyncapi": "3.0.0",
         "id": head.id,
@@ -117,12 +116,14 @@ def asyncapi(vocabularies: tuple[Vocabulary, ...] = (OURS,), head: DocumentHead 
             "title": head.title,
             "version": head.version,
             "description": head.description,
-            **({} if head.license is None else {"license": {"name": head.license}}),
+            "contact": {"name": "The border-post gateway maintainers"},
+            **_license(head.license),
+            "tags": _tags(operations),
         },
         "defaultContentType": "application/json",
         "servers": _servers(),
         "channels": channels,
-        "operations": operations | told.operations,
+        "operations": operations,
         "components": {
             "parameters": {
                 name: parameter
@@ -130,9 +131,23 @@ def asyncapi(vocabularies: tuple[Vocabulary, ...] = (OURS,), head: DocumentHead 
                 if any(name in channel["parameters"] for channel in channels.values())
             },
             "messages": messages | told.messages,
-            "schemas": _schemas(vocabularies, [*messages.values(), *told.messages.values()]),
+            "schemas": document_schemas(vocabularies, [*messages.values(), *told.messages.values()]),
         },
     }
+
+
+def _tag(name: str) -> dict[str, str]:
+    """Return the tag of a channel: kind of device, or part of the contract."""
+    return {"name": name.partition(".")[0]}
+
+
+def _tags(operations: dict[str, Any]) -> list[dict[str, str]]:
+    names = {tag["name"] for operation in operations.values() for tag in operation["tags"]}
+    return [{"name": name, "description": f"Messages of `{name}`."} for name in sorted(names)]
+
+
+def _license(name: str | None) -> dict[str, Any]:
+    return {} if name is None else {"license": {"name": name, "url": _LICENSES[name]}}
 
 
 _Channel = tuple[str, str, str, dict[str, Any], dict[str, Any]]
@@ -319,60 +334,3 @@ def _servers() -> dict[str, Any]:
         "local": server("The post's own broker, for the workstations of its lanes. Stores nothing on disk."),
         "hq": server("The broker at headquarters; data about persons only if the post is configured so."),
     }
-
-
-def _schemas(vocabularies: tuple[Vocabulary, ...], messages: Iterable[dict[str, Any]]) -> dict[str, Schema]:
-    """Return every definition, and what only this document has: bytes, and MQTT's user properties."""
-    found: dict[str, Schema] = {}
-    found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
-    found["UserProperties"] = {
-        "title": "UserProperties",
-        "type": "object",
-        "description": "MQTT user properties: added when the event is sent; the body never changes.",
-        "properties": {
-            "durable": {
-                "const": "no",
-                "description": (
-                    "The post could not write this event to its disk: it was sent from memory, and is lost "
-                    "if the gateway ends now. Absent on every other event."
-                ),
-            },
-            "jws": _JWS
-            | {
-                "description": (
-                    "Detached JWS (RFC 7515, appendix F) over the payload's bytes, unchanged: Ed25519, with "
-                    "the gateway's key, which `kid` names by its thumbprint (RFC 7638). Made once, so every "
-                    "repetition has the same. Absent where the gateway has no key."
-                ),
-            },
-        },
-    }
-    found["SignatureProperties"] = {
-        "title": "SignatureProperties",
-        "type": "object",
-        "description": "MQTT user properties of signed commands, answers, states and tokens.",
-        "properties": {
-            "jws": _JWS
-            | {
-                "description": (
-                    "Detached JWS (RFC 7515, appendix F) with the sender's key, which `kid` names by its "
-                    "thumbprint (RFC 7638); Ed25519, or ES256 for a station, as the key is. It covers topic, "
-                    "line feed and payload; of a retained message topic, line feed, `revision`, line feed "
-                    "and payload. Absent where the sender has no key."
-                ),
-            },
-            "revision": {
-                "type": "string",
-                "pattern": r"^[A-Za-z0-9_-]{1,64}/[1-9][0-9]{0,15}$",
-                "description": (
-                    "Only of signed retained messages: session of the gateway, a slash, and a number that "
-                    "increases with each retained message of the session. An empty payload has one as well."
-                ),
-            },
-        },
-    }
-    parts = (one.get(part, {}) for one in messages for part in ("payload", "headers"))
-    used = {part["$ref"].rpartition("/")[2] for part in parts if part}
-    shared: dict[str, Schema] = referring(dict(definitions(vocabularies)), "#/components/schemas/")
-    shared |= {name: schema for name, schema in found.items() if name in used}
-    return dict(sorted(shared.items()))

@@ -12,7 +12,7 @@ from gateway.contract.commands import (
     CommandMessage,
 )
 from gateway.contract.definitions import definitions_of
-from gateway.contract.schemas import describe_model, example
+from gateway.contract.schemas import describe_model, example, to_type_name
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -42,6 +42,7 @@ def commands(vocabularies: Iterable[Vocabulary]) -> Parts:
         return Parts({}, {}, {})
     channels = {
         "command": _channel(
+            "Command",
             _TOPICS.command(_DEVICE, "{verb}", "{station}"),
             f"Command of a station to a device: never retained, expires within {EXPIRY_LIMIT_S} s. A post "
             "may require a signature. The response topic is ignored; correlation data is copied.",
@@ -49,6 +50,7 @@ def commands(vocabularies: Iterable[Vocabulary]) -> Parts:
             [f"command.{kind.name}" for kind in kinds],
         ),
         "answer": _channel(
+            "Answer",
             _TOPICS.answer(_DEVICE, "{station}"),
             "Answers to a station's commands: `accepted`, then the final state; or the final state at once.",
             ["site", "lane", "device", "station"],
@@ -65,9 +67,12 @@ def commands(vocabularies: Iterable[Vocabulary]) -> Parts:
     return Parts(channels, operations, messages)
 
 
-def _channel(address: str, text: str, parameters: list[str], messages: list[str]) -> dict[str, Any]:
+def _channel(
+    title: str, address: str, text: str, parameters: list[str], messages: list[str]
+) -> dict[str, Any]:
     return {
         "address": address,
+        "title": title,
         "description": text,
         "servers": [{"$ref": "#/servers/local"}],
         "parameters": {name: {"$ref": f"#/components/parameters/{name}"} for name in parameters},
@@ -79,7 +84,10 @@ def _operation(kind: CommandType[Any, Any]) -> dict[str, Any]:
     return {
         "action": "receive",
         "channel": {"$ref": "#/channels/command"},
+        "title": f"Receive {to_type_name(kind.name)}",
         "summary": describe_model(kind.request),
+        "description": f"Sent by a station to `cmd/{kind.verb}`; answered at `rsp`.",
+        "tags": [{"name": kind.name.partition(".")[0]}],
         "messages": [{"$ref": f"#/channels/command/messages/command.{kind.name}"}],
         "bindings": {"mqtt": {**_PASSING, "messageExpiryInterval": EXPIRY_LIMIT_S}},
         "reply": {
@@ -92,7 +100,7 @@ def _operation(kind: CommandType[Any, Any]) -> dict[str, Any]:
 def _command(kind: CommandType[Any, Any], definition: str) -> dict[str, Any]:
     return {
         "name": f"command.{kind.name}",
-        "title": f"`{kind.verb}`",
+        "title": definition,
         "summary": describe_model(kind.request),
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/SignatureProperties"},
@@ -106,7 +114,7 @@ def _command(kind: CommandType[Any, Any], definition: str) -> dict[str, Any]:
 def _answer(kind: CommandType[Any, Any], definition: str) -> dict[str, Any]:
     return {
         "name": f"answer.{kind.name}",
-        "title": f"Answer to `{kind.verb}`",
+        "title": definition,
         "summary": f"{describe_model(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/SignatureProperties"},

@@ -20,24 +20,19 @@ from drivers.command import CommandType
 from drivers.observation import Observation
 from drivers.vocabulary import Vocabulary
 from gateway.contract.commands import CommandAnswer, CommandMessage
-from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type
+from gateway.contract.envelope import SCHEMA_BASE, Event
 from gateway.contract.last_values import LastValueMessage
+from gateway.contract.open_schemas import LOCAL, Schema, to_open_definitions, without_field_titles
 from gateway.contract.registry import OURS
-from gateway.contract.schemas import (
-    DIALECT,
-    STATES,
-    Schema,
-    describe_model,
-    schema_names,
-    to_open_schema,
-)
+from gateway.contract.schemas import DIALECT, STATES, describe_model, schema_names, to_type_name
 
-LOCAL = "#/$defs/"
-"""Prefix of references, as `definitions` returns them."""
 EVENT_ENVELOPE, LAST_VALUE_ENVELOPE = "EventEnvelope", "LastValueEnvelope"
-_ENVELOPES: dict[type[BaseModel], str] = {
-    Event[Any]: EVENT_ENVELOPE,
-    LastValueMessage[Any]: LAST_VALUE_ENVELOPE,
+COMMAND_ENVELOPE, ANSWER_ENVELOPE = "CommandEnvelope", "AnswerEnvelope"
+# Each without the field that its messages differ in: Modelina would make one type of all of them.
+_ENVELOPES: dict[type[BaseModel], tuple[str, str]] = {
+    Event[Any]: (EVENT_ENVELOPE, "data"),
+    LastValueMessage[Any]: (LAST_VALUE_ENVELOPE, "data"),
+    CommandAnswer: (ANSWER_ENVELOPE, "result"),
 }
 _MODULES = re.compile(r"drivers__(?P<family>[a-z]+)__\w+__(?P<name>[A-Za-z]+)")
 """Pydantic's name for one of two models with the same name: `drivers__camera__observations__Area`."""
@@ -73,8 +68,8 @@ def definitions_of(vocabulary: Vocabulary) -> Definitions:
         {},
         {event: f"{prefix}{event.__name__}Event" for event in vocabulary.observations},
         {event: f"{prefix}{event.__name__}LastValue" for event in vocabulary.observations if event.is_state},
-        {kind: f"{_camel(kind.name)}Command" for kind in vocabulary.commands},
-        {kind: f"{_camel(kind.name)}Answer" for kind in vocabulary.commands},
+        {kind: f"{to_type_name(kind.name)}Command" for kind in vocabulary.commands},
+        {kind: f"{to_type_name(kind.name)}Answer" for kind in vocabulary.commands},
     )
     sent, sent_names = _sent(vocabulary)
     received, received_names = _received(vocabulary)
@@ -87,9 +82,9 @@ def definitions_of(vocabulary: Vocabulary) -> Definitions:
     found = {**sent, **received}
     version = vocabulary.version
     for event, name in names.events.items():
-        found[name] = _enveloped(event, version, EVENT_ENVELOPE, sent_names[event])
+        found[name] = _enveloped(event, name, version, EVENT_ENVELOPE, sent_names[event])
     for event, name in names.last_values.items():
-        found[name] = _enveloped(event, version, LAST_VALUE_ENVELOPE, sent_names[event])
+        found[name] = _enveloped(event, name, version, LAST_VALUE_ENVELOPE, sent_names[event])
     for kind, name in names.commands.items():
         found[name] = _command(kind, name, received_names[kind.request])
     for kind, name in names.answers.items():
@@ -143,10 +138,6 @@ def message_schema(vocabularies: tuple[Vocabulary, ...] = (OURS,)) -> Schema:
     }
 
 
-def _camel(name: str) -> str:
-    return "".join(word.capitalize() for word in re.split(r"[._-]", name))
-
-
 def _sent(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[BaseModel], str]]:
     """Return what a gateway sends: data of events, results; with ours, envelopes without data and states.
 
@@ -154,13 +145,13 @@ def _sent(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[BaseMode
     """
     models: list[type[BaseModel]] = list(vocabulary.observations)
     if vocabulary == OURS:
-        models = [*STATES.values(), *models, *_ENVELOPES, CommandAnswer]
+        models = [*STATES.values(), *models, *_ENVELOPES]
     models += [kind.done for kind in vocabulary.commands]
     named, document = models_json_schema(
         [(model, "serialization") for model in dict.fromkeys(models)], ref_template=f"{LOCAL}{{model}}"
     )
     names = {model: named[model, "serialization"]["$ref"].removeprefix(LOCAL) for model in models}
-    found: dict[str, Schema] = to_open_schema(document.get("$defs", {}))
+    found: dict[str, Schema] = to_open_definitions(document.get("$defs", {}))
     if vocabulary == OURS:
         plain = {
             name: f"{match['family'].capitalize()}{match['name']}"
@@ -173,17 +164,22 @@ def _sent(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[BaseMode
 
 
 def _with_envelopes(found: dict[str, Schema], names: Mapping[type[BaseModel], str]) -> dict[str, Schema]:
-    for model, name in _ENVELOPES.items():
-        schema = found.pop(names[model])
-        del schema["properties"]["data"]
-        schema["required"].remove("data")
-        found[name] = {**schema, "title": name}
+    for model, (name, field) in _ENVELOPES.items():
+        found[name] = _without(found.pop(names[model]), field) | {"title": name}
     fixed = {"specversion": "1.0", "datacontenttype": "application/json"}
     for field, value in fixed.items():
         properties = found[EVENT_ENVELOPE]["properties"]
         kept = {key: part for key, part in properties[field].items() if key not in ("pattern", "examples")}
         properties[field] = kept | {"const": value}
     return found
+
+
+def _without(schema: Schema, field: str) -> Schema:
+    properties = {name: part for name, part in schema["properties"].items() if name != field}
+    return schema | {
+        "properties": properties,
+        "required": [name for name in schema["required"] if name != field],
+    }
 
 
 def _received(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[BaseModel], str]]:
@@ -198,10 +194,14 @@ def _received(vocabulary: Vocabulary) -> tuple[dict[str, Schema], dict[type[Base
     names: dict[type[BaseModel], str] = {
         model: named[model, "validation"]["$ref"].removeprefix(LOCAL) for model in models
     }
-    found = {f"{name}Args": schema for name, schema in document.get("$defs", {}).items()}
+    found: dict[str, Schema] = {
+        f"{name}Args": schema | {"title": f"{name}Args"} for name, schema in document.get("$defs", {}).items()
+    }
     if vocabulary == OURS:
-        found["CommandMessage"] = CommandMessage.model_json_schema(mode="validation")
-    return found, names
+        # Open: each command adds its arguments. `schemas/command.v1.json` is closed, as the gateway is.
+        envelope = _without(CommandMessage.model_json_schema(mode="validation"), "args")
+        found[COMMAND_ENVELOPE] = envelope | {"title": COMMAND_ENVELOPE, "additionalProperties": True}
+    return without_field_titles(found), names
 
 
 def _own_names(
@@ -264,39 +264,29 @@ def _reachable(names: set[str], found: Mapping[str, Schema]) -> set[str]:
     return seen
 
 
-def _enveloped(event: type[Observation], version: int, envelope: str, data: str) -> Schema:
+def _enveloped(event: type[Observation], title: str, version: int, envelope: str, data: str) -> Schema:
     """Narrow an envelope to one type of event; `data`: name of the definition of its data."""
     named = schema_names(event, version).items()
     narrowed: dict[str, Any] = {field: {"type": "string", "const": value} for field, value in named}
-    return {
-        "title": to_cloudevents_type(event.event_type, version),
-        "description": describe_model(event),
-        "allOf": [
-            {"$ref": f"{LOCAL}{envelope}"},
-            {
-                "type": "object",
-                "properties": narrowed | {"data": {"$ref": f"{LOCAL}{data}"}},
-                "required": ["data"],
-            },
-        ],
-    }
+    properties = narrowed | {"data": {"$ref": f"{LOCAL}{data}"}}
+    return _narrowed(
+        title, describe_model(event), envelope, {"properties": properties, "required": [*properties]}
+    )
 
 
 def _command(kind: CommandType[Any, Any], title: str, args: str) -> Schema:
-    return {
-        "title": title,
-        "description": describe_model(kind.request),
-        "allOf": [
-            {"$ref": f"{LOCAL}CommandMessage"},
-            {"type": "object", "properties": {"args": {"$ref": f"{LOCAL}{args}"}}},
-        ],
-    }
+    properties = {"args": {"$ref": f"{LOCAL}{args}"}}
+    return _narrowed(title, describe_model(kind.request), COMMAND_ENVELOPE, {"properties": properties})
 
 
 def _answer(kind: CommandType[Any, Any], title: str, done: str) -> Schema:
     result = {"anyOf": [{"$ref": f"{LOCAL}{done}"}, {"type": "null"}]}
+    return _narrowed(title, describe_model(kind.done), ANSWER_ENVELOPE, {"properties": {"result": result}})
+
+
+def _narrowed(title: str, description: str, base: str, more: Schema) -> Schema:
     return {
         "title": title,
-        "description": describe_model(kind.done),
-        "allOf": [{"$ref": f"{LOCAL}CommandAnswer"}, {"type": "object", "properties": {"result": result}}],
+        "description": description,
+        "allOf": [{"$ref": f"{LOCAL}{base}"}, {"type": "object", **more}],
     }

@@ -1,11 +1,10 @@
-"""JSON Schema (2020-12) of the gateway's messages, generated from the models.
+"""JSON Schema (draft 7) of the gateway's messages, generated from the models.
 
-The models reject unknown fields, because they belong to the sender. The schemas are for readers, and a reader
-of this version must accept messages of the next one: objects are open, and words of a vocabulary are listed
-as `x-extensible-enum` (Zalando RESTful API guidelines, rule 112), so that a message with a new field or a new
-word is valid against an old schema.
+A message with a new field or a new word is valid against an old schema: see `open_schemas`. Draft 7, because
+validators (Ajv) take it by default, and generators (Modelina) refuse later ones; nothing here needs those.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -25,12 +24,11 @@ from gateway.contract.commands import (
 )
 from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
 from gateway.contract.last_values import LastValueMessage
+from gateway.contract.open_schemas import Schema, to_open_schema, without_field_titles
 from gateway.contract.registry import OURS
 from gateway.contract.states import DeviceDescription, DeviceState, FreshToken, GatewayState
 
-Schema = dict[str, Any]
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "http://json-schema.org/draft-07/schema#"
 STATES: dict[str, type[BaseModel]] = {
     "device.state": DeviceState,
     "device.description": DeviceDescription,
@@ -50,12 +48,14 @@ def data_schema(event: type[Observation], version: int = 1) -> Schema:
 def event_schema(event: type[Observation], version: int = 1) -> Schema:
     """Return the schema of a whole event, self-contained: generators follow no reference to other files."""
     schema = _document(Event[event], f"{to_schema_id(event.event_type, version)}:event")  # type: ignore[valid-type]
+    schema["title"] = f"{event.__name__}Event"
     return _pinned(event, version, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
 
 
 def last_value_schema(event: type[Observation], version: int = 1) -> Schema:
     """Return the schema of a last value, self-contained as in `event_schema`."""
     schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type, version)}:last-value")  # type: ignore[valid-type]
+    schema["title"] = f"{event.__name__}LastValue"
     return _pinned(event, version, schema, {})
 
 
@@ -65,7 +65,6 @@ def _pinned(event: type[Observation], version: int, schema: Schema, more: dict[s
         schema["properties"][name] = {
             key: part for key, part in field.items() if key not in ("pattern", "examples")
         } | {"const": value}
-    schema["title"] = to_cloudevents_type(event.event_type, version)
     schema["description"] = describe_model(event)
     return schema
 
@@ -77,12 +76,19 @@ def state_schema(name: str) -> Schema:
 
 def args_schema(kind: CommandType[Any, Any], version: int = 1) -> Schema:
     """Return the schema of a command's arguments, closed as the model: unknown fields are rejected."""
-    return _closed_document(kind.request, args_schema_id(kind.name, version))
+    schema = _closed_document(kind.request, args_schema_id(kind.name, version))
+    return schema | {"title": f"{to_type_name(kind.name)}Args"}
 
 
 def result_schema(kind: CommandType[Any, Any], version: int = 1) -> Schema:
     """Return the schema of a command's result."""
-    return _document(kind.done, result_schema_id(kind.name, version))
+    schema = _document(kind.done, result_schema_id(kind.name, version))
+    return schema | {"title": f"{to_type_name(kind.name)}Result"}
+
+
+def to_type_name(name: str) -> str:
+    """Return the name of a command's types: `BarrierOpen` for `barrier.open`."""
+    return "".join(word.capitalize() for word in re.split(r"[._-]", name))
 
 
 @cache
@@ -143,37 +149,13 @@ def last_value_example(event: type[Observation], version: int = 1) -> dict[str, 
     return example(LastValueMessage[Any]) | schema_names(event, version) | {"data": example(event)}
 
 
-def to_open_schema(schema: Any) -> Any:
-    """Open a generated schema for readers: objects accept more fields, vocabularies more words."""
-    match schema:
-        case dict():
-            changed = {
-                key: to_open_schema(part)
-                for key, part in schema.items()
-                if key not in ("additionalProperties", "enum") or not _is_closing(key, part)
-            }
-            if isinstance(schema.get("enum"), list) and schema.get("type") == "string":
-                changed["x-extensible-enum"] = schema["enum"]
-            if isinstance(changed.get("description"), str):
-                changed["description"] = " ".join(changed["description"].split())
-            return changed
-        case list():
-            return [to_open_schema(part) for part in schema]
-        case _:
-            return schema
-
-
-def _is_closing(key: str, part: Any) -> bool:
-    return part is False if key == "additionalProperties" else isinstance(part, list)
-
-
 def _document(model: type[BaseModel], identity: str) -> Schema:
     generated = to_open_schema(_generated(model, "serialization"))
     return {"$schema": DIALECT, "$id": identity, **generated}
 
 
 def _closed_document(model: type[BaseModel], identity: str) -> Schema:
-    return {"$schema": DIALECT, "$id": identity, **_generated(model, "validation")}
+    return {"$schema": DIALECT, "$id": identity, **without_field_titles(_generated(model, "validation"))}
 
 
 @cache

@@ -124,7 +124,7 @@ class Post:
         """Return the time until the hostile station's own stop is obeyed, in seconds."""
         began_s = time.monotonic()
         async with workstation(self.gateway, self.tls, "lane-2", OWN_BARRIER) as own:
-            await until(lambda: own.status(OWN_BARRIER).is_online)
+            await until(lambda: own.status(OWN_BARRIER).is_usable)
             while True:
                 with contextlib.suppress(CommandError):
                     await own.command(OWN_BARRIER, "stop", expires_s=1, timeout_s=0.3)
@@ -198,7 +198,7 @@ async def running_post(folder: Path, *, tls: bool = False) -> AsyncIterator[Post
         desk = workstation(gateway, authority, "lane-1", BARRIER)
         await stack.enter_async_context(watcher)
         await stack.enter_async_context(desk)
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         source = FloodSource(broker.port, "lane-2", folder=authority.folder if authority else None)
         yield Post(gateway, reader, watcher, desk, source, authority)
 

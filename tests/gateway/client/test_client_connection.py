@@ -14,9 +14,9 @@ from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
 
-from gateway.client.connection import Connection
+from gateway.client.mqtt.connection import Connection
 
-TOPIC = "bgw/v1/uto-test/lane-1/reader/evt/test.said"
+TOPIC = "bgw/v1/uto-test/lane-1/reader/evt/test-said"
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ async def test_view_and_updates_of_post(running: InProcessGateway) -> None:
         aclosing(running.client.subscribe()) as live,
         asyncio.timeout(PATIENCE_S),
     ):
-        await until(lambda: counter.status(READER).is_online)  # otherwise events have no subscriber
+        await until(lambda: counter.status(READER).is_usable)  # otherwise events have no subscriber
         listening = tasks.create_task(take(live, news, lambda each: each.event is not None))
         while not listening.done():
             await wire(running).send(b"traveller 7\n")

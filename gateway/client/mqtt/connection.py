@@ -12,6 +12,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from gateway.client.mqtt.socket_readers import with_readers
 from gateway.contract.commands import EXPIRY_LIMIT_S, SIGNATURE_PROPERTY
 from gateway.contract.topics import Position
 
@@ -65,6 +66,7 @@ class Connection(aiomqtt.Client):
 
     def __init__(self, on_message: Callable[[mqtt.MQTTMessage], None], **client_options: Any) -> None:
         super().__init__(**client_options, socket_options=socket_options())
+        self._loop = with_readers(self._loop)
         self._on_message_callback = on_message
         self._pending_acks: dict[int, asyncio.Future[int]] = {}
         self._is_closed = False
