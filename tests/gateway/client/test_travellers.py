@@ -18,8 +18,8 @@ from drivers.passport.observations import (
     MrzRead,
 )
 from gateway.client import Part, ReceivedEvent, Traveller, TravellerGathering, gather_travellers
+from gateway.contract.documents.schemas import event_example, example
 from gateway.contract.envelope import Event
-from gateway.contract.schemas import event_example, example
 from gateway.contract.topics import Position
 
 WANTED = (Part.DOCUMENT, Part.CHIP, Part.PAGE, Part.PORTRAIT, Part.PRINTS, Part.PASSAGE)
