@@ -201,13 +201,15 @@ system-packages:
 	@"$(PYTHON)" tests/support/process/system_packages.py
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
-lock: $(VENV)/.dev
+lock: $(VENV)/.dev $(ORACLES)/.ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra console pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
+	cd tests/oracles/node && PATH="$(CURDIR)/$(ORACLES)/bin:$$PATH" npm install --silent --package-lock-only \
+		--ignore-scripts --no-audit --no-fund
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url gateway/client/web/requirements.in -o gateway/client/web/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

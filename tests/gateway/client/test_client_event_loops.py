@@ -14,7 +14,7 @@ from support.patience import PATIENCE_S
 from drivers.passport.observations import DocumentRead
 from gateway.client import ReceivedEvent, Workstation
 from gateway.client.mqtt.socket_readers import LoopWithReaders
-from gateway.contract.schemas import event_example
+from gateway.contract.documents.schemas import event_example
 from gateway.contract.topics import Position, SiteTopics
 
 ResultT = TypeVar("ResultT")

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from support.client.events import event
 
 from drivers.barrier.observations import BarrierPassage, BarrierState
 from drivers.camera.observations import FaceCaptured
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured
-from drivers.observation import Attachment, Observation
+from drivers.observation import Observation
 from drivers.passport.chip_result import ChipResult
 from drivers.passport.observations import (
     ChipRead,
@@ -18,23 +19,10 @@ from drivers.passport.observations import (
     MrzRead,
 )
 from gateway.client import Part, ReceivedEvent, Traveller, TravellerGathering, gather_travellers
-from gateway.contract.envelope import Event
-from gateway.contract.schemas import event_example, example
-from gateway.contract.topics import Position
+from gateway.contract.documents.schemas import example
 
 WANTED = (Part.DOCUMENT, Part.CHIP, Part.PAGE, Part.PORTRAIT, Part.PRINTS, Part.PASSAGE)
 CHECK = {"id": "chip.trust", "group": "electronic", "outcome": "successful"}
-
-
-def event(
-    of: type[Observation], transaction: str = "t-1", images: dict[str, bytes] | None = None, **changes: Any
-) -> ReceivedEvent:
-    attached = tuple(
-        Attachment.from_bytes(role, "image/jpeg", content) for role, content in (images or {}).items()
-    )
-    data = of.model_validate(example(of) | {"attachments": attached} | changes)
-    envelope = Event[Any].model_validate(event_example(of) | {"transaction": transaction, "data": data})
-    return ReceivedEvent(Position("lane-1", "reader"), envelope, data, images or {}, None)
 
 
 def chip() -> dict[str, Any]:

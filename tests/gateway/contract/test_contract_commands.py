@@ -8,8 +8,6 @@ from pydantic import ValidationError
 
 from drivers.command import RESERVED_VERBS, CommandType, RefusalReason
 from drivers.registry import installed_drivers
-from gateway.contract.asyncapi import asyncapi
-from gateway.contract.asyncapi_commands import answer_example, command_example
 from gateway.contract.commands import (
     CLAIM_COMMAND_TYPES,
     CommandAnswer,
@@ -20,9 +18,11 @@ from gateway.contract.commands import (
     describe_command,
     result_schema_id,
 )
+from gateway.contract.documents.asyncapi import asyncapi
+from gateway.contract.documents.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.schemas import schemas
 from gateway.contract.reason_codes import REASON_TEXTS, CommandReason
 from gateway.contract.registry import COMMANDS
-from gateway.contract.schemas import schemas
 
 KINDS = {kind.name: kind for kind in COMMANDS}
 

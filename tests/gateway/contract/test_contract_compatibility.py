@@ -14,13 +14,13 @@ import pytest
 from jsonschema import Draft7Validator
 from pydantic import BaseModel
 
-from gateway.contract.asyncapi import CONTRACT_VERSION
 from gateway.contract.commands import CommandAnswer, CommandMessage
-from gateway.contract.compatibility import find_narrowings
+from gateway.contract.documents.asyncapi import CONTRACT_VERSION
+from gateway.contract.documents.compatibility import find_narrowings
+from gateway.contract.documents.schemas import STATES, schemas
 from gateway.contract.envelope import Event
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, schemas
 
 GOLDEN = Path(__file__).parent / "golden"
 PROMISES = sorted(GOLDEN.glob("*/schemas/*.json"))

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from gateway.contract.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.schemas import STATES, event_example, example, last_value_example, schemas
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, event_example, example, last_value_example, schemas
 
 CONTRACT = Path(__file__).parents[3] / "config/contract"
 SMALL = 150

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.contract.answers import GUIDES, TRAVELLER
-from gateway.contract.asyncapi import asyncapi
-from gateway.contract.export import DocumentDifference, compare, render_documents, write
+from gateway.contract.documents.answers import GUIDES, TRAVELLER
+from gateway.contract.documents.asyncapi import asyncapi
+from gateway.contract.documents.export import DocumentDifference, compare, render_documents, write
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
 from gateway.contract.topics import DeviceTopic, Position, SiteTopics, to_event_type, to_level
 

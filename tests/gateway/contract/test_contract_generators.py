@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from support.vendors import acme, kivu
 
-from gateway.contract.asyncapi import HEAD, asyncapi
-from gateway.contract.export import DocumentSet, render_documents
+from gateway.contract.documents.asyncapi import HEAD, asyncapi
+from gateway.contract.documents.export import DocumentSet, render_documents
 from gateway.contract.registry import OURS
 
 ORACLES = Path(".oracles").resolve()

@@ -7,9 +7,9 @@ from jsonschema import Draft7Validator
 from pydantic import Field
 
 from drivers.observation import DataClass, Observation
+from gateway.contract.documents.schemas import last_value_example, last_value_schema
 from gateway.contract.envelope import ClockStatus, Moment, Provenance
 from gateway.contract.last_values import LastValueMessage, complete_last_value, write_partial_last_value
-from gateway.contract.schemas import last_value_example, last_value_schema
 
 
 class Water(Observation):

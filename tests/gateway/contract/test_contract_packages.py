@@ -16,13 +16,13 @@ from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.packages.vocabularies import InstalledVocabulary
 from drivers.vocabulary import Vocabulary
 from gateway.cli import app
-from gateway.contract.asyncapi import asyncapi
-from gateway.contract.asyncapi_commands import answer_example, command_example
-from gateway.contract.compatibility import find_narrowings
-from gateway.contract.definitions import definitions, definitions_of, message_schema
-from gateway.contract.export import package_documents, render_documents
+from gateway.contract.documents.asyncapi import asyncapi
+from gateway.contract.documents.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.compatibility import find_narrowings
+from gateway.contract.documents.definitions import definitions, definitions_of, message_schema
+from gateway.contract.documents.export import package_documents, render_documents
+from gateway.contract.documents.schemas import event_example, last_value_example, schemas
 from gateway.contract.registry import OURS
-from gateway.contract.schemas import event_example, last_value_example, schemas
 
 __all__ = ["install"]
 

@@ -15,6 +15,14 @@ from drivers.observation import Attachment, Observation
 from drivers.passport.observations import DocumentRead
 from gateway.config import DeviceSettings, Post
 from gateway.contract.commands import CommandAnswer, CommandMessage
+from gateway.contract.documents.schemas import (
+    STATES,
+    event_example,
+    event_schema,
+    example,
+    schemas,
+    state_schema,
+)
 from gateway.contract.envelope import (
     MEDIA_TYPE,
     ClockStatus,
@@ -27,7 +35,6 @@ from gateway.contract.envelope import (
 )
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
 from gateway.contract.states import DeviceState
 
 WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")

@@ -3,9 +3,9 @@
 from pydantic import BaseModel
 
 from drivers.vocabulary import Vocabulary
-from gateway.contract.answers import GUIDES, TRAVELLER
+from gateway.contract.documents.answers import GUIDES, TRAVELLER
+from gateway.contract.documents.schemas import describe_model
 from gateway.contract.registry import OURS
-from gateway.contract.schemas import describe_model
 from gateway.contract.topics import to_level
 
 

@@ -7,7 +7,7 @@ alternatives, constants, vocabularies and limits.
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from gateway.contract.open_schemas import Schema
+from gateway.contract.documents.open_schemas import Schema
 
 Sender = Literal["gateway", "consumer"]
 

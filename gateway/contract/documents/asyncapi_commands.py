@@ -11,8 +11,8 @@ from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
 )
-from gateway.contract.definitions import definitions_of
-from gateway.contract.schemas import describe_model, example, to_type_name
+from gateway.contract.documents.definitions import definitions_of
+from gateway.contract.documents.schemas import describe_model, example, to_type_name
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"

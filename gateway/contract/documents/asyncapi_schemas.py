@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from drivers.vocabulary import Vocabulary
-from gateway.contract.definitions import definitions, referring
-from gateway.contract.open_schemas import Schema
+from gateway.contract.documents.definitions import definitions, referring
+from gateway.contract.documents.open_schemas import Schema
 
 _JWS: dict[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]{86}$"}
 

@@ -20,11 +20,11 @@ from drivers.command import CommandType
 from drivers.observation import Observation
 from drivers.vocabulary import Vocabulary
 from gateway.contract.commands import CommandAnswer, CommandMessage
+from gateway.contract.documents.open_schemas import LOCAL, Schema, to_open_definitions, without_field_titles
+from gateway.contract.documents.schemas import DIALECT, STATES, describe_model, schema_names, to_type_name
 from gateway.contract.envelope import SCHEMA_BASE, Event
 from gateway.contract.last_values import LastValueMessage
-from gateway.contract.open_schemas import LOCAL, Schema, to_open_definitions, without_field_titles
 from gateway.contract.registry import OURS
-from gateway.contract.schemas import DIALECT, STATES, describe_model, schema_names, to_type_name
 
 EVENT_ENVELOPE, LAST_VALUE_ENVELOPE = "EventEnvelope", "LastValueEnvelope"
 COMMAND_ENVELOPE, ANSWER_ENVELOPE = "CommandEnvelope", "AnswerEnvelope"

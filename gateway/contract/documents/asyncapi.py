@@ -11,14 +11,20 @@ from typing import Any
 
 from drivers.observation import DataClass, Observation
 from drivers.vocabulary import Vocabulary
-from gateway.contract.asyncapi_commands import commands
-from gateway.contract.asyncapi_schemas import document_schemas
 from gateway.contract.commands import PREVIEW_EXPIRY_S, TOKEN_INTERVAL_S, TOKEN_LIFE_S
-from gateway.contract.definitions import definitions_of
+from gateway.contract.documents.asyncapi_commands import commands
+from gateway.contract.documents.asyncapi_schemas import document_schemas
+from gateway.contract.documents.definitions import definitions_of
+from gateway.contract.documents.open_schemas import Schema
+from gateway.contract.documents.schemas import (
+    STATES,
+    describe_model,
+    event_example,
+    example,
+    last_value_example,
+)
 from gateway.contract.envelope import MEDIA_TYPE
-from gateway.contract.open_schemas import Schema
 from gateway.contract.registry import GATEWAY_EVENTS, OURS
-from gateway.contract.schemas import STATES, describe_model, event_example, example, last_value_example
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"

@@ -22,9 +22,9 @@ from gateway.contract.commands import (
     args_schema_id,
     result_schema_id,
 )
+from gateway.contract.documents.open_schemas import Schema, to_open_schema, without_field_titles
 from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
 from gateway.contract.last_values import LastValueMessage
-from gateway.contract.open_schemas import Schema, to_open_schema, without_field_titles
 from gateway.contract.registry import OURS
 from gateway.contract.states import DeviceDescription, DeviceState, FreshToken, GatewayState
 
