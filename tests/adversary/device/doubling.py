@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 MEASURABLE_S = 0.004
 MAX_RATIO = 2.3
-ROUNDS = 16
-"""Most rounds: on a busy machine others empty the caches in the middle of nearly every round."""
+ROUNDS = 96
+"""Most rounds: on a busy machine others empty the caches in nearly every round, for a second or two."""
 MIN_BYTES, MAX_BYTES = 256, 1 << 17
 
 
