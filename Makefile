@@ -15,6 +15,7 @@ ORACLES := .oracles
 # Node.js, which builds the TypeScript client and runs its tests, without root and without apt.
 NODE := .node
 WEB := gateway/client/web
+COUNTER := gateway/counter
 NPM := cd $(WEB) && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm
 # What guides the fuzzer.
 FUZZER := .fuzz
@@ -64,7 +65,7 @@ bench: $(VENV)/.dev
 # contract can break. Two at a time, because some of them measure. TESTS=tests/packaging: those of a folder.
 TESTS ?= tests
 .PHONY: thorough
-thorough: $(VENV)/.dev $(ORACLES)/.node $(WEB)/dist/.built | system-packages
+thorough: $(VENV)/.dev $(ORACLES)/.node $(WEB)/dist/.built $(COUNTER)/dist/.built | system-packages
 	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
 # Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
@@ -109,11 +110,16 @@ vm-test: vm-needs deb $(VENV)/.dev
 # packs them for npm into dist/.
 .PHONY: web web-package web-test
 web: $(WEB)/dist/.built
-web-test: $(WEB)/dist/.built
+web-test: $(WEB)/dist/.built $(COUNTER)/dist/.built
 	$(NPM) run check && $(NPM) test
+	$(NODE)/bin/node --test --experimental-strip-types '$(COUNTER)/test/*.test.ts'
 web-package: $(WEB)/dist/.built
 	mkdir -p dist
 	$(NPM) pack --ignore-scripts --pack-destination "$(CURDIR)/dist"
+
+# The counter page, which is static files, in gateway/counter/dist.
+.PHONY: counter
+counter: $(COUNTER)/dist/.built
 
 # Replays recordings (NAMES, or all) through a real gateway and writes the expected events beside them.
 recordings: $(VENV)/.dev
@@ -187,6 +193,19 @@ $(WEB)/dist/.built: $(WEB)/node_modules/.package-lock.json config/contract/messa
 	$(NPM) run build
 	touch $@
 
+WITH_NODE := PATH="$(CURDIR)/$(NODE)/bin:$$PATH" $(WEB)/node_modules/.bin
+ESBUILD := $(WITH_NODE)/esbuild --bundle --format=esm --platform=browser --target=es2022 --minify --log-level=warning \
+	--legal-comments=external --define:global=globalThis --loader:.css=text --tsconfig=$(COUNTER)/tsconfig.json
+$(COUNTER)/dist/.built: $(WEB)/dist/.built config/contract/vocabularies.json \
+		$(wildcard $(COUNTER)/tsconfig.json $(COUNTER)/static/* $(COUNTER)/src/*/* $(COUNTER)/test/*)
+	$(WITH_NODE)/tsc -p $(COUNTER)/tsconfig.json
+	rm -rf $(COUNTER)/dist
+	$(ESBUILD) $(COUNTER)/src/page/counterPage.ts --outfile=$(COUNTER)/dist/counter.js
+	$(ESBUILD) $(COUNTER)/src/element/borderpostLane.ts --outfile=$(COUNTER)/dist/borderpost-lane.js
+	$(ESBUILD) $(COUNTER)/src/element/ticksWorker.ts --outfile=$(COUNTER)/dist/ticks.js
+	cp $(COUNTER)/static/* $(COUNTER)/dist/
+	touch $@
+
 $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --target $(FUZZER) --python $(BIN)/python --require-hashes -r $<
 	touch $@
@@ -220,4 +239,4 @@ lock: $(VENV)/.dev $(ORACLES)/.ready
 		--no-emit-index-url -c requirements-dev.txt $(PACKAGED:%=--extra %) pyproject.toml -o systemd/deb/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(ORACLES) $(NODE) $(FUZZER) $(MUTATOR) $(WEB)/node_modules $(WEB)/dist $(WEB)/src/generated .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) $(NODE) $(FUZZER) $(MUTATOR) $(WEB)/node_modules $(WEB)/dist $(COUNTER)/dist $(WEB)/src/generated .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -33,6 +33,7 @@ export {
   type ConnectionProblem,
   type DiscardCounts,
   type LastValue,
+  type ProblemKind,
   type RejectedMessage,
 } from './models.ts'
 export { UnusableKeyError } from './signatures/publicKeys.ts'

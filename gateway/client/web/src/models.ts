@@ -106,8 +106,12 @@ export class DeviceStatus {
   }
 }
 
+/** Kind of a connection's problem: for pages with sentences of their own. */
+export type ProblemKind = 'unreachable' | 'refused' | 'no_gateway' | 'displaced'
+
 /** Reason why a workstation receives nothing from the broker, and its remedy. */
 export interface ConnectionProblem {
+  readonly kind: ProblemKind
   /** Address of the broker, as `host:port`. */
   readonly address: string
   readonly text: string

@@ -39,7 +39,8 @@ export class NotConnectedError extends Error {
 /** Explain why there is no connection to the broker at `address` (`host:port`). */
 export function notConnected(address: string, error: unknown): ConnectionProblem {
   const [why, how] = reasonOf(error)
-  return { address, text: `No connection to the MQTT broker at ${address}: ${why}.`, how }
+  const kind = isRefusal(error) ? 'refused' : 'unreachable'
+  return { kind, address, text: `No connection to the MQTT broker at ${address}: ${why}.`, how }
 }
 
 /** Explain a broker without a gateway of the site under the topic root. */
@@ -49,6 +50,7 @@ export function noGatewayAt(address: string, site: string, root: string): Connec
       ? 'for a post in production, leave out training: true.'
       : 'for a post in training, as that of `borderpost demo`, add training: true.'
   return {
+    kind: 'no_gateway',
     address,
     text: `The broker at ${address} knows no gateway of site ${site} under ${root}/${site}/.`,
     how: `Start the gateway, or correct the site; ${training}`,
@@ -58,15 +60,21 @@ export function noGatewayAt(address: string, site: string, root: string): Connec
 /** Explain that another program uses this client id. */
 export function takenOver(address: string, clientId: string): ConnectionProblem {
   return {
+    kind: 'displaced',
     address,
     text: `Another program or page has connected to ${address} as client ${clientId}; this one has stopped.`,
     how: 'Close one of them, or give each a client id of its own; then start this one again.',
   }
 }
 
+/** Tell whether the broker has refused the name, the password or the certificate. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ConnectionError && (error.code === BAD_CREDENTIALS || error.code === NOT_AUTHORISED)
+}
+
 function reasonOf(error: unknown): readonly [string, string] {
   const code = error instanceof ConnectionError ? error.code : undefined
-  if (code === BAD_CREDENTIALS || code === NOT_AUTHORISED) {
+  if (isRefusal(error)) {
     return ['it refuses this user name, password or certificate', "Compare them with the broker's."]
   }
   const known = code === undefined ? undefined : REASONS[String(code)]
