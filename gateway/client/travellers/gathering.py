@@ -44,8 +44,15 @@ class TravellerGathering:
 
     def forget(self, traveller: Traveller) -> None:
         """Wipe a traveller: the person has left the counter."""
-        self._kept.pop(traveller.transaction, None)
+        if self._kept.get(traveller.transaction) is traveller:
+            del self._kept[traveller.transaction]
         traveller.wipe()
+
+    def forget_all(self) -> None:
+        """Wipe all travellers: the officer locks the counter."""
+        for traveller in self._kept.values():
+            traveller.wipe()
+        self._kept.clear()
 
 
 async def gather_travellers(

@@ -119,6 +119,20 @@ def test_forgotten_and_old_travellers_are_wiped() -> None:
     again = gathering.take(event(DocumentRemoved, "t-2"))
     assert again is not newest
 
+    gathering.forget_all()
+    assert kept.document is None
+
+
+def test_wiping_old_traveller_keeps_new_one_of_its_transaction() -> None:
+    gathering = TravellerGathering()
+    first = gathering.take(event(DocumentRead))
+    assert first is not None
+    gathering.forget(first)
+    second = gathering.take(event(DocumentRead))
+    gathering.forget(first)
+
+    assert gathering.take(event(DocumentRemoved)) is second
+
 
 def test_nothing_of_a_person_is_printed() -> None:
     traveller = Traveller("t-1")
