@@ -68,6 +68,14 @@ test('document without a chip misses none', () => {
   assert.deepEqual(traveller?.missing, [])
 })
 
+test('person who turned back has not passed', () => {
+  const traveller = new Traveller('t-1', ['passage'])
+  traveller.take(event('barrier.passage', { data: { direction: 'turned_back' } }))
+  assert.deepEqual(traveller.missing, ['passage'])
+  traveller.take(event('barrier.passage', { data: { direction: 'forward' } }))
+  assert.ok(traveller.isComplete)
+})
+
 test('newest result of a check counts', () => {
   const traveller = new Traveller('t-1')
   traveller.take(event('document.checked', { data: { checks: [{ ...CHECK, outcome: 'aborted' }] } }))
@@ -115,6 +123,21 @@ test('forgotten and old travellers are wiped', () => {
   assert.notEqual(gathering.take(event('document.removed', { transaction: 't-2' })), newest)
   gathering.forgetAll()
   assert.equal(kept.document, undefined)
+})
+
+test('kept traveller outlasts any number of others', () => {
+  const gathering = new TravellerGathering(['document'], { limit: 2 })
+  const [served, ...others] = ['t-0', 't-1', 't-2', 't-3'].map((transaction) => {
+    const traveller = gathering.take(event('document.read', { transaction }))
+    assert.ok(traveller)
+    if (transaction === 't-0') gathering.keep(traveller)
+    return traveller
+  })
+  assert.deepEqual(others.map(({ document }) => document !== undefined), [false, true, true])
+  assert.ok(served?.document)
+  assert.equal(gathering.take(event('barrier.passage', { transaction: 't-0' })), served)
+  gathering.forget(served)
+  assert.equal(served.document, undefined)
 })
 
 test('wiping an old traveller leaves a new one of its transaction', () => {

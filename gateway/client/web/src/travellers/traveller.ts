@@ -120,7 +120,7 @@ export class Traveller {
     return this.#known.captureEnded
   }
 
-  /** End of the passage through the gate. */
+  /** The newest passage through the gate. One that turned back still misses its passage. */
   get passage(): BarrierPassage | undefined {
     return this.#known.passage
   }
@@ -225,7 +225,7 @@ export class Traveller {
       case 'prints':
         return known.prints.length > 0
       case 'passage':
-        return known.passage !== undefined
+        return known.passage?.direction === 'forward'
     }
   }
 }
