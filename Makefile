@@ -12,7 +12,7 @@ INDEX := $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.inde
 UV := index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv --quiet
 # Programs of others that tests set beside ours.
 ORACLES := .oracles
-# Node.js, which builds the TypeScript client and runs its tests, without root and without apt.
+# Node.js without root and without apt: builds the TypeScript client, runs its tests and the oracles in JavaScript.
 NODE := .node
 WEB := gateway/client/web
 COUNTER := gateway/counter
@@ -173,10 +173,10 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --python $(ORACLES)/bin/python --require-hashes -r $<
 	touch $@
 
-# Those in JavaScript; Node and npm are in the same environment.
-$(ORACLES)/.node: tests/oracles/node/package-lock.json $(ORACLES)/.ready
+# Those in JavaScript.
+$(ORACLES)/.node: tests/oracles/node/package-lock.json $(ORACLES)/.ready $(NODE)/.ready
 	cp tests/oracles/node/package.json $< $(ORACLES)
-	cd $(ORACLES) && PATH="$$PWD/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	cd $(ORACLES) && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
 $(NODE)/.ready: $(WEB)/requirements.txt $(BIN)/uv
@@ -220,14 +220,14 @@ system-packages:
 	@"$(PYTHON)" tests/support/process/system_packages.py
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
-lock: $(VENV)/.dev $(ORACLES)/.ready
+lock: $(VENV)/.dev $(NODE)/.ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra console pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
-	cd tests/oracles/node && PATH="$(CURDIR)/$(ORACLES)/bin:$$PATH" npm install --silent --package-lock-only \
+	cd tests/oracles/node && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm install --silent --package-lock-only \
 		--ignore-scripts --no-audit --no-fund
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url gateway/client/web/requirements.in -o gateway/client/web/requirements.txt

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from drivers.barrier.observations import BarrierPassage
+from drivers.barrier.observations import BarrierPassage, PassageDirection
 from drivers.camera.observations import FaceCaptured
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured
 from drivers.observation import Check, Observation
@@ -28,12 +28,15 @@ class Part(StrEnum):
     DOCUMENT = "document"
     """Sum of the read: `document.read`."""
     CHIP = "chip"
+    """Result of the chip; a document that was read without one lacks none."""
     PAGE = "page"
     """An image of the page, under any light."""
     PORTRAIT = "portrait"
     """A picture by the counter's camera."""
     PRINTS = "prints"
+    """At least one fingerprint."""
     PASSAGE = "passage"
+    """Passage through the gate; whoever turned back has not passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class Portrait:
     """A picture of the person, with its measurements."""
 
     captured: FaceCaptured
+    """Event of the picture, with its measurements."""
     image: bytes = field(repr=False)
+    """The picture; empty where it did not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,9 @@ class Print:
     """A fingerprint in every encoding that came: `png`, `wsq`, ..."""
 
     captured: FingerCaptured
+    """Event of the print: finger, quality."""
     images: dict[str, bytes] = field(repr=False)
+    """The print by encoding."""
 
 
 @dataclass(eq=False)
@@ -60,20 +67,25 @@ class Traveller:
     """
 
     transaction: str
+    """Transaction of the document, which the commands for this person carry on."""
     wanted: frozenset[Part] = frozenset()
     """Parts that this counter needs; `missing` names those that have not come."""
     mrz: Mrz | None = field(default=None, repr=False)
     """The machine readable zone, from `document.mrz` or the sum of the read."""
     document: DocumentRead | None = field(default=None, repr=False)
+    """Sum of the read; None before it has come."""
     chip: ChipResult | None = field(default=None, repr=False)
+    """Result of the chip; None before it has come, and without a chip."""
     images: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Images of the document and of its chip by role, such as `page_visible` and `chip_face`."""
     portrait: Portrait | None = field(default=None, repr=False)
     """The newest portrait."""
     prints: list[Print] = field(default_factory=list, repr=False)
+    """Fingerprints in the order they came."""
     capture_ended: CaptureEnded | None = None
     """End of the newest capture of fingers: why there is no print, if there is none."""
     passage: BarrierPassage | None = None
+    """The newest passage. One that turned back still misses its passage."""
     is_document_present: bool = False
     """True while the document lies on the reader, where the reader can tell."""
     is_simulated: bool = False
@@ -154,4 +166,4 @@ class Traveller:
             case Part.PRINTS:
                 return bool(self.prints)
             case Part.PASSAGE:
-                return self.passage is not None
+                return self.passage is not None and self.passage.direction is PassageDirection.FORWARD

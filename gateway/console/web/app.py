@@ -35,7 +35,7 @@ from gateway.console.auth.persisted import BootScopedStore
 from gateway.console.auth.sessions import SessionStore
 from gateway.console.auth.tickets import TraceTickets
 from gateway.console.auth.users import UserStore
-from gateway.console.pages import barrier_tests, discovery, live_updates
+from gateway.console.pages import barrier_tests, contract, discovery, live_updates
 from gateway.console.pages import device as device_pages
 from gateway.console.pages import post as post_pages
 from gateway.console.pages import simulators as simulator_pages
@@ -83,7 +83,7 @@ def build(
     app.include_router(routes.router)
     app.include_router(diagnostics.router)
     app.include_router(metrics.router)
-    for people in (login, post_pages, device_pages, barrier_tests, discovery, simulator_pages):
+    for people in (login, post_pages, device_pages, barrier_tests, discovery, contract, simulator_pages):
         app.include_router(people.router, dependencies=[Depends(load_post)])
     app.include_router(live_updates.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))

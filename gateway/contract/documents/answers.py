@@ -50,7 +50,7 @@ GUIDES: dict[str, EventGuide] = {
     "audit.checkpoint": EventGuide(_NONE, "Store it: it proves later that no line of the audit was removed."),
 }
 
-TRAVELLER = """```text
+TRAVELLER_FIGURE = """\
  counter                        gateway (events of one transaction)            person
     │                               │  document-placed                            │ lays the document down
     │                               │  document-mrz          fields               │
@@ -66,7 +66,10 @@ TRAVELLER = """```text
     │  cmd/open (barrier) ────────► │  barrier-state         opening, open        │
     │ ◄──── rsp: accepted, done     │  barrier-passage       permitted            │ goes through
     │  wipe                         │  document-removed      (whenever)           │ takes the document
-```
+"""
+"""Sequence of the messages of one traveller."""
+
+TRAVELLER_TEXT = """\
 A counter gives the document's `transaction` to its commands, so every event of one person carries it.
 Images come before the event that lists them, each as a message of its own, `blob/{event id}/{role}`. A reader
 without a page or a chip sends `document-read` alone. Where a part of a document could not be read, a check

@@ -9,23 +9,26 @@ from typing import Any, Self
 
 import pytest
 from support.client.events import event
+from support.patience import PATIENCE_S
 
-from drivers.barrier.observations import BarrierPassage
+from drivers.barrier.observations import BarrierPassage, BarrierState
 from drivers.camera.observations import FaceCaptured
 from drivers.passport.observations import DocumentRead
-from gateway.client import CommandRejected, ReceivedEvent
+from gateway.client import CommandRejected, LastValue, ReceivedEvent
+from gateway.contract.documents.schemas import example
+from gateway.contract.topics import Position
 
 GUIDE = Path(__file__).parents[3] / "gateway/client/README.md"
-ANSWERS = {"capture": FaceCaptured, "open": BarrierPassage}
+WAITING = {"state": "closed", "open_limit": False, "closed_limit": True, "entry_side": True}
 
 
 class Desk:
-    """Desk at which one document is read; the gate refuses once, as one with an unused permit does."""
+    """Desk at which others read documents, and whose gate refuses once; then the person turns back once."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self._events: asyncio.Queue[ReceivedEvent] = asyncio.Queue()
         self._events.put_nowait(event(DocumentRead, "t-7"))
-        self._refusals = ["open"]
+        self._answers: list[str] = ["refusal", "turned_back", "forward"]
 
     async def __aenter__(self) -> Self:
         return self
@@ -36,13 +39,24 @@ class Desk:
     def claim(self, _position: str) -> Any:
         return nullcontext()
 
+    def last_value(self, position: str, _event_type: str) -> LastValue:
+        """Return that a person waits."""
+        state = BarrierState.model_validate(
+            example(BarrierState) | {"state": "closed", "doors": [WAITING], "attachments": ()}
+        )
+        return LastValue(Position.parse(position), None, state)  # type: ignore[arg-type]
+
     async def command(
         self, _position: str, verb: str, _arguments: object = None, *, transaction: str
     ) -> None:
-        if verb in self._refusals:
-            self._refusals.remove(verb)
+        if verb == "capture":
+            self._events.put_nowait(event(FaceCaptured, transaction))
+        elif (answer := self._answers.pop(0)) == "refusal":
             raise CommandRejected("id", "unsafe", "A permit is still valid.", "Wait until it is done.")
-        self._events.put_nowait(event(ANSWERS[verb], transaction))
+        else:
+            for number in range(8, 20):
+                self._events.put_nowait(event(DocumentRead, f"t-{number}"))
+            self._events.put_nowait(event(BarrierPassage, transaction, direction=answer))
 
     def __aiter__(self) -> AsyncIterator[ReceivedEvent]:
         return self._all()
@@ -62,7 +76,8 @@ async def test_example_serves_whole_traveller(
     example["Workstation"] = Desk
     monkeypatch.setattr(asyncio, "sleep", no_wait)
 
-    await example["counter"]("127.0.0.1", 1)
+    async with asyncio.timeout(PATIENCE_S):
+        await example["counter"]("127.0.0.1", 1)
 
     said = capsys.readouterr().out
     assert "missing: portrait, passage" in said

@@ -14,4 +14,5 @@ def test_every_public_name_has_a_text() -> None:
     for name in gateway.client.__all__:
         section = page.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
         assert section.strip(), name
+        assert "| |" not in section.replace("|  |", "| |"), f"{name}: a field without a text"
     assert "| `command(position, verb, request=None" in page

@@ -68,6 +68,14 @@ def test_document_without_chip_misses_none() -> None:
     assert traveller.missing == ()
 
 
+def test_person_who_turned_back_has_not_passed() -> None:
+    traveller = Traveller("t-1", frozenset({Part.PASSAGE}))
+    traveller.take(event(BarrierPassage, direction="turned_back"))
+    assert traveller.missing == (Part.PASSAGE,)
+    traveller.take(event(BarrierPassage, direction="forward"))
+    assert traveller.is_complete
+
+
 def test_newest_result_of_a_check_counts() -> None:
     traveller = Traveller("t-1")
     traveller.take(event(DocumentChecked, checks=[CHECK | {"outcome": "aborted"}]))
@@ -118,6 +126,36 @@ def test_forgotten_and_old_travellers_are_wiped() -> None:
     assert (newest.document, newest.images, newest.mrz) == (None, {}, None)
     again = gathering.take(event(DocumentRemoved, "t-2"))
     assert again is not newest
+
+    gathering.forget_all()
+    assert kept.document is None
+
+
+def test_kept_traveller_outlasts_any_number_of_others() -> None:
+    """A reader goes on reading while a person is at the gate."""
+    gathering = TravellerGathering(limit=2)
+    travellers = []
+    for number in range(4):
+        traveller = gathering.take(event(DocumentRead, f"t-{number}"))
+        assert traveller is not None
+        travellers.append(traveller)
+        gathering.keep(travellers[0])
+
+    assert [one.document is not None for one in travellers] == [True, False, True, True]
+    assert gathering.take(event(BarrierPassage, "t-0")) is travellers[0]
+    gathering.forget(travellers[0])
+    assert travellers[0].document is None
+
+
+def test_wiping_old_traveller_keeps_new_one_of_its_transaction() -> None:
+    gathering = TravellerGathering()
+    first = gathering.take(event(DocumentRead))
+    assert first is not None
+    gathering.forget(first)
+    second = gathering.take(event(DocumentRead))
+    gathering.forget(first)
+
+    assert gathering.take(event(DocumentRemoved)) is second
 
 
 def test_nothing_of_a_person_is_printed() -> None:

@@ -18,6 +18,7 @@ from gateway.contract.documents.export import DocumentSet, render_documents
 from gateway.contract.registry import OURS
 
 ORACLES = Path(".oracles").resolve()
+NODE = Path(".node/bin").resolve()
 SCRIPTS = Path("tests/oracles").resolve()
 CONTRACT = Path("config/contract").resolve()
 USE = """
@@ -44,9 +45,9 @@ pytestmark = [
 
 
 def node(*arguments: str | Path, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    path = f"{ORACLES / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    path = f"{NODE}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        [ORACLES / "bin/node", *arguments],
+        [NODE / "node", *arguments],
         input=stdin,
         env={**os.environ, "PATH": path, "NODE_PATH": str(ORACLES / "node_modules")},
         capture_output=True,

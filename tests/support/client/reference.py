@@ -54,7 +54,7 @@ def _class(kind: type) -> Iterator[str]:
 
 def _attributes(kind: type) -> Iterator[tuple[str, str]]:
     """Yield what has a docstring of its own below it: fields, words, attributes made in `__init__`."""
-    documented = _documented(kind)
+    documented = dict(_documented(kind))
     if issubclass(kind, enum.Enum):
         for word in kind:
             yield f"`{word.name}`", documented.get(word.name, f"`{word.value}`")

@@ -101,6 +101,10 @@ class Desk(Protocol):
 
     async def connected(self) -> None: ...
     async def next_event(self) -> DeskEvent: ...
+    async def next_events(self) -> list[DeskEvent]:
+        """Return events that have come, at least one: fewer calls of a browser."""
+        ...
+
     async def next_status(self) -> DeskStatus: ...
     async def view(self, position: str = READER, value: str | None = None) -> DeskView: ...
     async def command(
@@ -202,6 +206,9 @@ class PythonDesk:
                 position, at_s = str(item.position), time.time()
                 return DeskEvent(position, envelope, data, item.images, item.is_simulated, at_s)
         raise AssertionError("the workstation has ended")
+
+    async def next_events(self) -> list[DeskEvent]:
+        return [await self.next_event()]
 
     async def next_status(self) -> DeskStatus:
         assert self._items is not None

@@ -89,6 +89,9 @@ class WebDesk:
     async def next_event(self) -> DeskEvent:
         return _event(await self.do("next_event"))
 
+    async def next_events(self) -> list[DeskEvent]:
+        return [_event(said) for said in await self.do("next_events")]
+
     async def next_status(self) -> DeskStatus:
         return _status(await self.do("next_status"))
 

@@ -38,6 +38,8 @@ export {
 } from './models.ts'
 export { UnusableKeyError } from './signatures/publicKeys.ts'
 export { StationKey, type Enrolment } from './signatures/stationKey.ts'
+export { PARTS, Traveller, type Part, type Portrait, type Print } from './travellers/traveller.ts'
+export { gatherTravellers, TravellerGathering } from './travellers/travellerGathering.ts'
 export { AsyncEvent } from './time/waiting.ts'
 export { Workstation } from './workstation.ts'
 export type { CommandOptions, WorkstationOptions } from './workstationOptions.ts'

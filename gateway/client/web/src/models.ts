@@ -50,6 +50,11 @@ export class ReceivedEvent<T = unknown> {
     return this.#eventType === eventType
   }
 
+  /** Event type of our contract whose model `data` has, such as `document.read`; undefined for any other. */
+  get eventType(): keyof EventData | undefined {
+    return this.#eventType
+  }
+
   /** Id of the JSON Schema of `data`, such as `urn:bgw:schema:document.read:v1`. */
   get schemaId(): string {
     return this.envelope.dataschema

@@ -13,6 +13,9 @@ import {
 } from '../src/index.ts'
 import { toBase64Url } from '../src/contract/bytes.ts'
 
+/** Greatest number of events in one answer. */
+const BATCH = 200
+
 /** What is asked: a word, and what it needs. */
 export interface Request {
   readonly do: string
@@ -33,6 +36,8 @@ interface OpenRequest extends Request {
 export class DeskDriver {
   #desk: Workstation | undefined
   #items: AsyncGenerator<ReceivedEvent | DeviceStatus, void, void> | undefined
+  /** Answer of the iteration that nothing has taken yet. */
+  #pending: Promise<IteratorResult<ReceivedEvent | DeviceStatus, void>> | undefined
   #claim: HeldClaim | undefined
   #preview: PreviewStream | undefined
   #pictures: AsyncGenerator<Uint8Array, void, void> | undefined
@@ -52,6 +57,8 @@ export class DeskDriver {
         return await this.#workstation.connectedEvent.wait()
       case 'next_event':
         return await this.#next((item) => 'envelope' in item)
+      case 'next_events':
+        return await this.#nextEvents()
       case 'next_status':
         return await this.#next((item) => !('envelope' in item) && item.state !== undefined)
       case 'next_item':
@@ -104,10 +111,40 @@ export class DeskDriver {
   /** Return the next item of a kind; null at the end. */
   async #next(isWanted: (item: ReceivedEvent | DeviceStatus) => boolean): Promise<unknown> {
     for (;;) {
-      const { value } = (await this.#items?.next()) ?? {}
-      if (value === undefined) return null
-      if (isWanted(value)) return 'envelope' in value ? event(value) : status(value)
+      const coming = this.#coming()
+      const item = await coming
+      this.#markTaken(coming)
+      if (item.value === undefined) return null
+      if (isWanted(item.value)) return 'envelope' in item.value ? event(item.value) : status(item.value)
     }
+  }
+
+  /** Return all events that have come, at least one; an empty array at the end. */
+  async #nextEvents(): Promise<unknown[]> {
+    const taken: unknown[] = []
+    while (taken.length < BATCH) {
+      const coming = this.#coming()
+      const item = await (taken.length === 0 ? coming : Promise.race([coming, nothingYet()]))
+      if (item === undefined) break
+      this.#markTaken(coming)
+      if (item.value === undefined) break
+      if ('envelope' in item.value) taken.push(event(item.value))
+    }
+    return taken
+  }
+
+  #coming(): Promise<IteratorResult<ReceivedEvent | DeviceStatus, void>> {
+    this.#pending ??= this.#iteration.next()
+    return this.#pending
+  }
+
+  #markTaken(coming: Promise<IteratorResult<ReceivedEvent | DeviceStatus, void>>): void {
+    if (this.#pending === coming) this.#pending = undefined
+  }
+
+  get #iteration(): AsyncGenerator<ReceivedEvent | DeviceStatus, void, void> {
+    if (this.#items === undefined) throw new RangeError('no workstation is open')
+    return this.#items
   }
 
   /** Return what the workstation shows now. */
@@ -136,6 +173,11 @@ export class DeskDriver {
     }
     return await this.#workstation.command(position, verb, args ?? {}, options)
   }
+}
+
+/** Return undefined, after everything that has arrived was handed on. */
+function nothingYet(): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, 0))
 }
 
 /** Read the private half of a kept key out of the browser's store: what a foreign script would try. */
