@@ -12,6 +12,11 @@ INDEX := $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.inde
 UV := index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv --quiet
 # Programs of others that tests set beside ours.
 ORACLES := .oracles
+# Node.js without root and without apt: builds the TypeScript client, runs its tests and the oracles in JavaScript.
+NODE := .node
+WEB := gateway/client/web
+COUNTER := gateway/counter
+NPM := cd $(WEB) && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm
 # What guides the fuzzer.
 FUZZER := .fuzz
 # What changes the source to see whether tests notice.
@@ -60,7 +65,7 @@ bench: $(VENV)/.dev
 # contract can break. Two at a time, because some of them measure. TESTS=tests/packaging: those of a folder.
 TESTS ?= tests
 .PHONY: thorough
-thorough: $(VENV)/.dev | system-packages
+thorough: $(VENV)/.dev $(ORACLES)/.node $(WEB)/dist/.built $(COUNTER)/dist/.built | system-packages
 	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
 
 # Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
@@ -101,12 +106,29 @@ vm-test: vm-needs deb $(VENV)/.dev
 	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm $(if $(ONLY),-k "$(ONLY)")
 
+# The TypeScript client: types from the contract, modules and a bundle in gateway/client/web/dist; `make web-package`
+# packs them for npm into dist/.
+.PHONY: web web-package web-test
+web: $(WEB)/dist/.built
+web-test: $(WEB)/dist/.built $(COUNTER)/dist/.built
+	$(NPM) run check && $(NPM) test
+	$(NODE)/bin/node --test --experimental-strip-types '$(COUNTER)/test/*.test.ts'
+web-package: $(WEB)/dist/.built
+	mkdir -p dist
+	$(NPM) pack --ignore-scripts --pack-destination "$(CURDIR)/dist"
+
+# The counter page, which is static files, in gateway/counter/dist.
+.PHONY: counter
+counter: $(COUNTER)/dist/.built
+
 # Replays recordings (NAMES, or all) through a real gateway and writes the expected events beside them.
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings $(NAMES)
 
+# The contract's files, and the reference of the client library.
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
+	PYTHONPATH=tests $(BIN)/python -m support.client.reference
 
 # The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.
 .PHONY: quality
@@ -151,6 +173,39 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --python $(ORACLES)/bin/python --require-hashes -r $<
 	touch $@
 
+# Those in JavaScript.
+$(ORACLES)/.node: tests/oracles/node/package-lock.json $(ORACLES)/.ready $(NODE)/.ready
+	cp tests/oracles/node/package.json $< $(ORACLES)
+	cd $(ORACLES) && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(NODE)/.ready: $(WEB)/requirements.txt $(BIN)/uv
+	$(BIN)/uv --quiet venv --clear --python $(BIN)/python $(NODE)
+	$(UV) pip install --no-deps --python $(NODE)/bin/python --require-hashes -r $<
+	touch $@
+
+$(WEB)/node_modules/.package-lock.json: $(NODE)/.ready $(WEB)/package-lock.json $(WEB)/package.json
+	$(NPM) ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(WEB)/dist/.built: $(WEB)/node_modules/.package-lock.json config/contract/messages.json \
+		$(wildcard $(WEB)/tsconfig.json $(WEB)/generate/* $(WEB)/src/*.ts $(WEB)/src/*/*.ts $(WEB)/test/*.ts)
+	$(NPM) run build
+	touch $@
+
+WITH_NODE := PATH="$(CURDIR)/$(NODE)/bin:$$PATH" $(WEB)/node_modules/.bin
+ESBUILD := $(WITH_NODE)/esbuild --bundle --format=esm --platform=browser --target=es2022 --minify --log-level=warning \
+	--legal-comments=external --define:global=globalThis --loader:.css=text --tsconfig=$(COUNTER)/tsconfig.json
+$(COUNTER)/dist/.built: $(WEB)/dist/.built config/contract/vocabularies.json \
+		$(wildcard $(COUNTER)/tsconfig.json $(COUNTER)/static/* $(COUNTER)/src/*/* $(COUNTER)/test/*)
+	$(WITH_NODE)/tsc -p $(COUNTER)/tsconfig.json
+	rm -rf $(COUNTER)/dist
+	$(ESBUILD) $(COUNTER)/src/page/counterPage.ts --outfile=$(COUNTER)/dist/counter.js
+	$(ESBUILD) $(COUNTER)/src/element/borderpostLane.ts --outfile=$(COUNTER)/dist/borderpost-lane.js
+	$(ESBUILD) $(COUNTER)/src/element/ticksWorker.ts --outfile=$(COUNTER)/dist/ticks.js
+	cp $(COUNTER)/static/* $(COUNTER)/dist/
+	touch $@
+
 $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --target $(FUZZER) --python $(BIN)/python --require-hashes -r $<
 	touch $@
@@ -165,13 +220,17 @@ system-packages:
 	@"$(PYTHON)" tests/support/process/system_packages.py
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
-lock: $(VENV)/.dev
+lock: $(VENV)/.dev $(NODE)/.ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra console pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
+	cd tests/oracles/node && PATH="$(CURDIR)/$(NODE)/bin:$$PATH" npm install --silent --package-lock-only \
+		--ignore-scripts --no-audit --no-fund
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url gateway/client/web/requirements.in -o gateway/client/web/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/fuzz/requirements.in -o tests/fuzz/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -180,4 +239,4 @@ lock: $(VENV)/.dev
 		--no-emit-index-url -c requirements-dev.txt $(PACKAGED:%=--extra %) pyproject.toml -o systemd/deb/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(ORACLES) $(FUZZER) $(MUTATOR) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) $(NODE) $(FUZZER) $(MUTATOR) $(WEB)/node_modules $(WEB)/dist $(COUNTER)/dist $(WEB)/src/generated .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -136,6 +136,7 @@ class Check(DataModel):
     id: str = Field(
         description="Identifier of the check, in the vocabulary of the contract.",
         examples=["mrz.check_digits"],
+        json_schema_extra={"x-vocabulary": "CheckId"},
     )
     group: CheckGroup = Field(description="Object of the check.", examples=["optical"])
     outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
@@ -151,6 +152,7 @@ class Check(DataModel):
         default=None,
         description="Machine-readable cause of an outcome other than `successful`.",
         examples=["document_removed"],
+        json_schema_extra={"x-vocabulary": "CheckReason"},
     )
     text: str | None = Field(
         default=None,

@@ -81,10 +81,10 @@ class Post:
             case "status":
                 names = [arguments["name"]] if "name" in arguments else list(self.members)
                 return {"ok": True, "simulators": {name: await self._status(name) for name in names}}
-            case "insert" | "fault" as verb:
+            case "insert" | "remove" | "fault" as verb:
                 return await self._member(arguments.pop("name", None)).request(verb, arguments)
             case other:
-                raise SimulatorError(f"do: {other!r} is not one of list, status, insert, fault")
+                raise SimulatorError(f"do: {other!r} is not one of list, status, insert, remove, fault")
 
     def _member(self, name: object) -> SimulatorProcess:
         if isinstance(name, str) and name in self.members:

@@ -39,7 +39,7 @@ def contract(
 
     NAME is the name of a package, or the namespace of its events. Changes that break consumers are named.
     """
-    from gateway.contract import export as documents
+    from gateway.contract.documents import export as documents
 
     if whole and not package:
         exit_with("--whole needs --package NAME", os.EX_USAGE)

@@ -16,6 +16,7 @@ from gateway.cli._lib.terminal import console, exit_with
 from gateway.common.public_keys import format_public_key, key_id
 from gateway.config import ConfigError
 from gateway.pki.acl import GENERATED_HEADER
+from gateway.pki.browsers import hashed, new_word
 from gateway.pki.ca import CertificateAuthority, NoPassphraseError
 from gateway.pki.inventory import AUTHORITY_KEY, Deployment, load_deployment
 from gateway.pki.keys import UnusableKeyError, make_station_key, read_public_key
@@ -24,6 +25,7 @@ from gateway.pki.role_keys import enrol as enrol_in_file
 from gateway.pki.role_keys import revoke as revoke_in_file
 from gateway.pki.store import (
     RENEW_BEFORE,
+    BrowserLogin,
     CertificateRecord,
     CertificateStore,
     StoreNotFoundError,
@@ -281,6 +283,67 @@ def enrol(
     except OSError as error:
         _unwritable(roles or folder, error)
     _print_key_change("enrolled", record.kid, station, written, as_json=as_json)
+
+
+@app.command()
+def browser(
+    name: Annotated[str, typer.Argument(help="Station, supervisor or technician who works in a browser.")],
+    legacy: Annotated[
+        bool, typer.Option("--legacy", help="Encrypt the file with 3DES, for Windows Server 2016 and older.")
+    ] = False,
+    description: Description = DEFAULT_DESCRIPTION,
+    folder: Folder = DEFAULT_STORE_DIR,
+    broker: Broker = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make what a browser needs at the broker: a PKCS #12 file with its certificate, and a new password.
+
+    Both passwords are shown once. An earlier password of that name ends when Mosquitto reads its files again.
+    """
+    deployment, kept = _load_deployment(description), _opened(folder)
+    principal = deployment.principals.get(name)
+    kinds = ("station", "supervisor", "technician")
+    if principal is None or principal.kind not in kinds:
+        known = [each.name for each in deployment.principals.values() if each.kind in kinds]
+        exit_with(
+            f"{description} has no station or person {name}\n    it has {', '.join(known)}", os.EX_USAGE
+        )
+    if deployment.broker.websocket_port is None:
+        exit_with(
+            f"{description} gives the broker no port for browsers\n"
+            "    add websocket_port = 8884 to [broker], and run borderpost trust renew",
+            os.EX_CONFIG,
+        )
+    if name in kept.revoked_names():
+        exit_with(
+            f"the certificate of {name} is revoked\n    issue another one: borderpost trust renew {name}",
+            os.EX_DATAERR,
+        )
+    file_word, word = new_word(), new_word()
+    try:
+        files = kept.write_browser_login(name, BrowserLogin(file_word, hashed(word), legacy))
+    except FileNotFoundError as error:
+        exit_with(
+            f"{error.filename} is not here any more\n    issue another one: borderpost trust renew {name}",
+            os.EX_NOINPUT,
+        )
+    except UnusableKeyError as error:
+        exit_with(f"{error}\n    issue them again: borderpost trust renew {name}", os.EX_DATAERR)
+    except OSError as error:
+        _unwritable(folder, error)
+    _hand_over(kept, broker)
+    if as_json:
+        login = {"user": name, "password": word, "file_password": file_word}
+        typer.echo(json.dumps({**login, "files": [str(folder / file) for file in files]}))
+        return
+    _print(
+        f"{folder / files[0]}: import it at {name}'s machine, with ca.crt as an authority; then delete it."
+    )
+    _print(f"password of that file    {file_word}")
+    _print(f"password at the broker   {word}   (user name {name})")
+    _print("Both are shown only now; the same command makes new ones.")
+    there = "" if broker else f"Copy {folder}/broker to the broker. "
+    _print(f"{there}{RELOAD_HINT}")
 
 
 @app.command("revoke-key", cls=KeyCommand)

@@ -24,6 +24,8 @@ from gateway.client.models import (
     RejectedMessage,
 )
 from gateway.client.previews import PreviewStream
+from gateway.client.travellers.gathering import TravellerGathering, gather_travellers
+from gateway.client.travellers.traveller import Part, Portrait, Print, Traveller
 from gateway.client.workstation import Workstation
 
 __all__ = [
@@ -38,8 +40,14 @@ __all__ = [
     "DiscardCounts",
     "HeldClaim",
     "LastValue",
+    "Part",
+    "Portrait",
     "PreviewStream",
+    "Print",
     "ReceivedEvent",
     "RejectedMessage",
+    "Traveller",
+    "TravellerGathering",
     "Workstation",
+    "gather_travellers",
 ]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 import aiomqtt
 
 from drivers.command import CommandArguments, DoneT
-from gateway.client.connection import NO_SUBSCRIBERS
 from gateway.client.models import ConnectionProblem
+from gateway.client.mqtt.connection import NO_SUBSCRIBERS
 from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
@@ -35,6 +35,7 @@ class CommandResult(Generic[ResultT]):
     """A command that was done."""
 
     cmd_id: str
+    """Id of the command, as in the records of the audit."""
     transaction: str | None
     """Transaction that the events of this command carry."""
     result: ResultT
@@ -49,10 +50,13 @@ class CommandError(Exception):
     def __init__(self, cmd_id: str, reason: str, text: str, how: str) -> None:
         super().__init__(f"{text} {how}".strip())
         self.cmd_id = cmd_id
+        """Id of the command, as in the records of the audit."""
         self.reason = reason
         """Word of `CommandReason`; a word of the client for a command that never reached a gateway."""
         self.text = text
+        """Reason, as a sentence for a person."""
         self.how = how
+        """Remedy, as a sentence for a person."""
 
 
 class CommandNotSent(CommandError):  # noqa: N818 - an answer, not a fault

@@ -10,7 +10,7 @@ from gateway.client.events import EventAssembler
 from gateway.client.models import DiscardCounts
 from gateway.client.previews import PreviewStream
 from gateway.client.site_view import SiteView
-from gateway.contract.topics import DeviceTopic, Position
+from gateway.contract.topics import DeviceTopic, Position, to_event_type
 
 
 class MessageRouter:
@@ -64,8 +64,8 @@ class MessageRouter:
                 claim = self._view.state.on_claim(where.position, payload)
                 if claim is not None and (held := self._held_claims.get(where.position)) is not None:
                     held.on_holder_changed(claim.holder)
-            case "now", (event_type,):
-                self._view.state.on_last_value(where.position, event_type, payload)
+            case "now", (level,):
+                self._view.state.on_last_value(where.position, to_event_type(level), payload)
             case "rsp", (station,) if station == self._commands.station:
                 self._commands.on_answer(payload, is_verified=self._view.is_verified)
             case "preview", (station,) if station == self._commands.station and not message.retain:

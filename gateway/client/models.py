@@ -16,7 +16,9 @@ class ReceivedEvent:
     """One event as this workstation received it."""
 
     position: Position
+    """Position of the device that sent it."""
     envelope: Event[Any]
+    """CloudEvents envelope: id, type, time, transaction, provenance; `envelope.data` are the data again."""
     data: Observation | dict[str, Any]
     """The model of the event's schema, ours or of a package at this desk; without one its plain JSON."""
     images: dict[str, bytes]
@@ -44,8 +46,11 @@ class DeviceStatus:
     """Status of a device, as known to this workstation."""
 
     position: Position
+    """Position of the device."""
     state: DeviceState | None
+    """Newest state, with its cause, sentence and remedy; None when none has come."""
     description: DeviceDescription | None
+    """Model, serial number, events and commands of the device; None when none has come."""
     gateway_online: bool
     """False: its gateway is offline, so `state` is outdated."""
     claim: DeviceClaim | None = None
@@ -59,9 +64,9 @@ class DeviceStatus:
     """
 
     @property
-    def is_online(self) -> bool:
-        """True if the device is expected to respond."""
-        return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
+    def is_usable(self) -> bool:
+        """True if the device is expected to execute commands now; also a degraded or busy one."""
+        return self.gateway_online and self.state is not None and self.state.usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,9 @@ class ConnectionProblem:
     address: str
     """Address of the broker, as `host:port`."""
     text: str
+    """Reason, as a sentence for a person."""
     how: str
+    """Remedy, as a sentence for a person."""
 
     def __str__(self) -> str:
         return f"{self.text} {self.how}"
@@ -82,7 +89,9 @@ class LastValue:
     """Last value of an event type that describes a state, such as the state of a barrier."""
 
     position: Position
+    """Position of the device."""
     message: LastValueMessage[Any]
+    """Whole message: time, session of the gateway, provenance."""
     data: Observation | dict[str, Any]
     """The model of the value's schema, ours or of a package at this desk; without one its plain JSON."""
     is_verified: bool = False
@@ -106,6 +115,7 @@ class RejectedMessage:
     """An event, an image, a retained message or an answer without a valid signature of the gateway."""
 
     position: Position
+    """Position of the device in whose name it came."""
     event_id: str | None
     """Id as the event gives it; None when it cannot be read."""
     role: str | None
@@ -121,8 +131,11 @@ class DiscardCounts:
     """Numbers of messages that were not delivered to the caller, by reason."""
 
     duplicates: int = 0
+    """Events that had come before."""
     expired: int = 0
+    """Events whose life had ended when they arrived, or before the caller took them."""
     unreadable: int = 0
+    """Messages that do not fit the contract."""
     rejected: int = 0
     """Not signed by a given key, or with a wrong signature; see `RejectedMessage`."""
     missing: int = 0

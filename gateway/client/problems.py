@@ -7,8 +7,8 @@ import ssl
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.client.connection import NOT_AUTHORISED
 from gateway.client.models import ConnectionProblem
+from gateway.client.mqtt.connection import NOT_AUTHORISED
 from gateway.contract.topics import TRAINING_ROOT
 
 BAD_CREDENTIALS = 0x86  # MQTT 5, section 3.2.2.2

@@ -9,7 +9,7 @@ from gateway.client.models import DeviceStatus, LastValue
 from gateway.contract.commands import DeviceClaim
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
-from gateway.contract.topics import Position
+from gateway.contract.topics import Position, to_level
 
 
 class SiteState:
@@ -76,7 +76,8 @@ class SiteState:
     def last_value(self, position: Position, event_type: str) -> LastValue | None:
         """Return the last value of an event type; None when there is none of a living session."""
         found = self._last_values.get((position, event_type))
-        if found is None or not self._is_usable(found.message.session, f"{position}/now/{event_type}"):
+        name = f"{position}/now/{to_level(event_type)}"
+        if found is None or not self._is_usable(found.message.session, name):
             return None
         age_s = self._age_s(found.message.session)
         return replace(found, is_verified=self._is_current is not None, age_s=age_s)

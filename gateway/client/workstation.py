@@ -30,7 +30,6 @@ from gateway.client.commands import (
     unreachable,
     wrong_arguments,
 )
-from gateway.client.connection import Connection, connect_properties, subscriptions
 from gateway.client.decoder import OnUndecoded, desk_decoder
 from gateway.client.events import EventAssembler, EventQueue
 from gateway.client.freshness import Freshness
@@ -44,6 +43,7 @@ from gateway.client.models import (
     RejectedMessage,
     to_position,
 )
+from gateway.client.mqtt.connection import Connection, connect_properties, subscriptions
 from gateway.client.previews import PreviewStream
 from gateway.client.problems import log_problem, no_gateway, not_connected
 from gateway.client.site_view import SiteView

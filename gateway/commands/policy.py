@@ -11,10 +11,9 @@ from drivers.driver import StateCode
 from gateway.config.roles import Grant
 from gateway.contract.commands import CLAIM_COMMAND_TYPES, EXPIRY_LIMIT_S
 from gateway.contract.reason_codes import CommandReason
+from gateway.contract.states import USABLE_STATES
 
 CLAIM_VERBS = frozenset(kind.verb for kind in CLAIM_COMMAND_TYPES)
-COMMANDABLE_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
-"""States in which a device accepts commands. In others it accepts stops only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def _needs_claim(request: CommandRequest, facts: PolicyInput) -> bool:
 
 
 def _accepts_command(request: CommandRequest, facts: PolicyInput) -> bool:
-    return request.verb in CLAIM_VERBS or is_stop(facts) or facts.state_code in COMMANDABLE_STATES
+    return request.verb in CLAIM_VERBS or is_stop(facts) or facts.state_code in USABLE_STATES
 
 
 def _is_urgent(facts: PolicyInput) -> bool:

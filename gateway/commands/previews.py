@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from drivers.driver import StateCode
-from gateway.commands.policy import COMMANDABLE_STATES
+from gateway.contract.states import USABLE_STATES
 from gateway.contract.topics import Position, SiteTopics
 
 
@@ -62,7 +62,7 @@ class Previews:
 
     def on_state(self, position: Position, state_code: StateCode) -> None:
         """End the preview of a device that is not available."""
-        if state_code not in COMMANDABLE_STATES:
+        if state_code not in USABLE_STATES:
             self._clear(position)
 
     def _clear(self, position: Position) -> None:

@@ -23,7 +23,7 @@ class ConfigDiff:
     commands: bool
     """Roles, rate limits, or the longest lease."""
     console: bool
-    """Addresses and users of the console."""
+    """Addresses and users of the console, or the counter page."""
     restart: tuple[str, ...]
     """Changed sections that take effect only at a restart."""
 
@@ -55,7 +55,7 @@ def diff_config(old: Post, new: Post) -> ConfigDiff:
         hq=_connection_settings(old, old.hq) != _connection_settings(new, new.hq),
         delivery=old.delivery != new.delivery,
         commands=(old.commands, old.roles) != (new.commands, new.roles),
-        console=old.console != new.console,
+        console=(old.console, old.counter) != (new.console, new.counter),
         restart=tuple(
             name
             for name in ("gateway", "encryption", "supervision", "log")

@@ -24,6 +24,7 @@ from gateway.config.model import (
     CommandsSection,
     CommonDeviceSettings,
     ConsoleSection,
+    CounterSection,
     DeliverySection,
     DestinationSection,
     DeviceSettings,
@@ -52,6 +53,7 @@ OPTIONAL: Mapping[str, type[ConfigSection]] = {
     "log": LogSection,
     "commands": CommandsSection,
     "console": ConsoleSection,
+    "counter": CounterSection,
 }
 
 PROBES_AT_ONCE = 4
@@ -154,6 +156,7 @@ def _post(
         log=draft.log or LogSection(),
         commands=draft.commands or CommandsSection(),
         console=draft.console or ConsoleSection(),
+        counter=draft.counter,
         roles=read.roles,
         devices=devices if gateway.is_named else {},
         tolerated=tolerated,

@@ -434,6 +434,46 @@ class ConsoleSection(ConfigSection):
     )
 
 
+class CounterSection(ConfigSection):
+    """Counter page for officers, served by the console at `/counter/`."""
+
+    broker: str = Field(
+        pattern=r"^wss?://[A-Za-z0-9.\[\]:_-]+$",
+        description="Address of the broker's WebSocket listener, as browsers reach it.",
+        examples=["wss://broker.busia.example:8884"],
+    )
+    passwords: bool = Field(
+        True,
+        description="Whether officers enter the password of their counter; false if the broker has none.",
+        examples=[True],
+    )
+    sign: bool = Field(
+        True,
+        description="Whether commands are signed, with a key that each browser makes and keeps.",
+        examples=[True],
+    )
+    gateway_keys: tuple[FilePath, ...] = Field(
+        (),
+        description="Public keys of this gateway; messages that it did not sign are not shown.",
+        examples=[["/etc/borderpost/signed-by/gw-1.pub"]],
+    )
+    wipe_after_s: int = Field(
+        60,
+        ge=21,
+        le=3600,
+        description="Time after the removal of a document until the screen is wiped, in seconds; the "
+        "last 20 are a warning.",
+        examples=[60],
+    )
+    lock_after_s: int = Field(
+        300,
+        ge=0,
+        le=28800,
+        description="Time without use until the counter is locked, in seconds; 0: never.",
+        examples=[300],
+    )
+
+
 class CommonDeviceSettings(ConfigSection):
     """Settings of every device, for all drivers."""
 
@@ -492,6 +532,11 @@ class Post(ConfigSection):
     log: LogSection = Field(LogSection(), description="Log in the journal.", examples=[{}])
     commands: CommandsSection = Field(CommandsSection(), description="Limits of commands.", examples=[{}])
     console: ConsoleSection = Field(ConsoleSection(), description="Console for technicians.", examples=[{}])
+    counter: CounterSection | None = Field(
+        None,
+        description="Counter page for officers, if any.",
+        examples=[{"broker": "wss://broker.example:8884"}],
+    )
     roles: Roles = Field(
         NO_ROLES, exclude=True, description="Rights from the role file.", examples=[{"authority": "KE"}]
     )

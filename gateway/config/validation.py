@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from drivers.links.address import are_named_differently, is_same_address, resolve_links
 from drivers.links.settings import Settings
@@ -17,6 +18,7 @@ from gateway.config.model import (
     BrokerSection,
     CommandsSection,
     ConsoleSection,
+    CounterSection,
     DeliverySection,
     DestinationSection,
     DeviceSettings,
@@ -51,6 +53,7 @@ class DraftPost:
     log: LogSection | None = None
     commands: CommandsSection | None = None
     console: ConsoleSection | None = None
+    counter: CounterSection | None = None
     devices: dict[Position, DeviceSettings] = field(default_factory=dict)
 
     @property
@@ -83,6 +86,8 @@ def validate(draft: DraftPost, environ: Mapping[str, str]) -> Iterator[Unlocated
         )
     if draft.console is not None:
         yield from _console(draft.console, production=draft.is_production)
+    if draft.counter is not None:
+        yield from _counter(draft.counter, production=draft.is_production)
     yield from _check_unique_addresses(draft.devices)
     yield from _check_port_names(draft.devices)
     if draft.is_production:
@@ -158,6 +163,24 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
             ("console", "listen"),
             "passwords of technicians must not cross a network unencrypted",
             "add a table [console.tls] with cert_file and key_file, or listen on 127.0.0.1",
+        )
+
+
+def _counter(counter: CounterSection, *, production: bool) -> Iterator[UnlocatedIssue]:
+    for file in counter.gateway_keys:
+        yield from _tolerable(_file(("counter", "gateway_keys"), file, private=False))
+    host = urlsplit(counter.broker).hostname or ""
+    if counter.broker.startswith("ws://") and not is_loopback(host):
+        yield UnlocatedIssue(
+            ("counter", "broker"),
+            "passwords and travellers must not cross a network unencrypted",
+            "write wss://, with the websocket_port of trust.toml",
+        )
+    if production and not counter.passwords:
+        yield UnlocatedIssue(
+            ("counter", "passwords"),
+            "a production post needs passwords: any page in an officer's browser may use its certificate",
+            "take the line out, and run `borderpost trust browser NAME`",
         )
 
 

@@ -15,14 +15,18 @@ from gateway.api.client import DaemonClient
 from gateway.common import log as logging
 from gateway.common.process import forbid_dumps
 from gateway.config import ConfigError, load
-from gateway.config.model import ConsoleSection
+from gateway.config.model import ConsoleSection, CounterSection
 from gateway.state_dir import read_state_dir
 
 log = structlog.get_logger()
 
 
 async def run(
-    settings: ConsoleSection, state_dir: Path, config: Path, descriptors: argparse.Namespace
+    settings: ConsoleSection,
+    state_dir: Path,
+    config: Path,
+    descriptors: argparse.Namespace,
+    counter: CounterSection | None = None,
 ) -> None:
     """Serve the console on those descriptors; raises OSError."""
     from gateway.console.web.app import build
@@ -46,6 +50,7 @@ async def run(
         state_dir=state_dir,
         users_file=settings.users_file,
         simulators=settings.simulators,
+        counter=counter,
     )
     ended = asyncio.create_task(daemon.disconnected.wait())
     loop = asyncio.get_running_loop()
@@ -64,8 +69,8 @@ async def run(
         daemon.close()
 
 
-def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
-    """Return settings, state directory and log level; raises ConfigError.
+def _settings(config: Path) -> tuple[ConsoleSection, CounterSection | None, Path, str]:
+    """Return settings, those of the counter page, state directory and log level; raises ConfigError.
 
     Technicians need the console most when the file has errors: then the gateway keeps running with the
     previous settings, and the console serves this machine's socket alone.
@@ -75,8 +80,8 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
     except ConfigError:
         if (state_dir := read_state_dir(config)) is None:
             raise
-        return ConsoleSection(), state_dir, "info"
-    return post.console, post.gateway.state_dir, post.log.level
+        return ConsoleSection(), None, state_dir, "info"
+    return post.console, post.counter, post.gateway.state_dir, post.log.level
 
 
 def main(arguments: list[str]) -> int:
@@ -89,9 +94,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--config", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
-        settings, state_dir, level = _settings(given.config)
+        settings, counter, state_dir, level = _settings(given.config)
         logging.configure(level)
-        asyncio.run(run(settings, state_dir, given.config, given))
+        asyncio.run(run(settings, state_dir, given.config, given, counter))
     except ModuleNotFoundError as error:
         how = how_to_mend("console")
         log.error("console_failed", text=f"The extra `console` is not installed: no {error.name}.", how=how)

@@ -114,7 +114,6 @@ class CommandAnswer(_Message):
         default=None,
         description="Reason why it was not done, as a code.",
         examples=["claimed"],
-        json_schema_extra={"x-sentences": {word: said._asdict() for word, said in REASON_TEXTS.items()}},
     )
     text: str = Field(
         default="",

@@ -23,7 +23,7 @@ DataT = TypeVar("DataT")
 
 
 class LastValueMessage(BaseModel, Generic[DataT]):
-    """Newest event of one type, retained at `now/{type}`."""
+    """Newest event of one type, retained at `now/`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

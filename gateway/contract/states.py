@@ -1,8 +1,9 @@
 """Retained messages: states and descriptions of devices, state of the gateway."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from drivers.driver import Family, Identity, StateCode
 from drivers.links.link import Action, Cause
@@ -21,10 +22,18 @@ class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+USABLE_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
+"""States in which a device executes commands. A stop is executed in others, too."""
+
+
 class DeviceState(_Message):
     """State of one device. Every state but `online` has a cause and a remedy."""
 
     state: StateCode = Field(description="State code.", examples=["offline"])
+    usable: bool = Field(
+        description="True if the device executes commands now, also while it is degraded.",
+        examples=[False],
+    )
     since: AwareDatetime = Field(
         description="Start of this state, by the post's wall clock, UTC.",
         examples=["2026-11-23T08:15:30.123456Z"],
@@ -53,11 +62,22 @@ class DeviceState(_Message):
         examples=["0f8fad5bd9cb469f"],
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_usable(cls, fields: Any) -> Any:
+        """Derive `usable` from the state where it is not given."""
+        if isinstance(fields, dict) and "usable" not in fields and "state" in fields:
+            return fields | {"usable": fields["state"] in USABLE_STATES}
+        return fields
+
 
 class EventDescription(_Message):
     """One type of event that a device can publish."""
 
-    type: str = Field(description="Event type, the last level of its topic.", examples=["document.read"])
+    type: str = Field(
+        description="Event type; with hyphens for dots, the last level of its topic.",
+        examples=["document.read"],
+    )
     dataschema: str = Field(
         description="Id of the JSON Schema of its data.", examples=["urn:bgw:schema:document.read:v1"]
     )
@@ -224,7 +244,7 @@ class FreshToken(_Message):
         default={},
         description="Number of the newest retained message by topic, without root and site; only where the "
         "gateway signs. A topic that is not named has no message.",
-        examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier.state": 88}],
+        examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier-state": 88}],
     )
 
 

@@ -3,7 +3,8 @@
 A training post has a tree of its own with the same levels, `bgw-training/v1/...`.
 
 A consumer belongs to a lane, so one static pattern of the broker's access list separates lanes. A site is one
-state's trust domain. No level ever carries personal data: brokers log topics.
+state's trust domain. No level ever carries personal data: brokers log topics. No event
+type puts a dot into one.
 """
 
 import re
@@ -20,6 +21,19 @@ GATEWAY_LANE = "_gw"
 """Lane level of gateways; levels that begin with `_` are never a lane."""
 Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
 """A name that is a topic level: lower-case letters, digits and inner hyphens, at most 32."""
+
+
+def to_level(event_type: str) -> str:
+    """Return the topic level of an event type: `document-read` for `document.read`.
+
+    RabbitMQ takes a dot in a topic for a level of its own, so that `evt/+` would not match.
+    """
+    return event_type.replace(".", "-")
+
+
+def to_event_type(level: str) -> str:
+    """Return the event type of a topic level. Event types have no hyphen."""
+    return level.replace("-", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +97,11 @@ class SiteTopics:
 
     def last_value(self, position: Position, event_type: str) -> str:
         """Return the topic of a last value, retained as long as the device is available."""
-        return f"{self._device(position)}/now/{event_type}"
+        return f"{self._device(position)}/now/{to_level(event_type)}"
 
     def event(self, position: Position, event_type: str) -> str:
         """Return the topic of an event; never retained."""
-        return f"{self._device(position)}/evt/{event_type}"
+        return f"{self._device(position)}/evt/{to_level(event_type)}"
 
     def blob(self, position: Position, event_id: str, role: str) -> str:
         """Return the topic of an image; never retained, published before the event that lists it."""

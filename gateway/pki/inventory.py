@@ -48,6 +48,9 @@ class BrokerRef(ConfigSection):
         examples=[["localhost", "127.0.0.1", "broker.busia.example"]],
     )
     port: int = Field(8883, ge=1, le=65535, description="Port it listens on.", examples=[8883])
+    websocket_port: int | None = Field(
+        None, ge=1, le=65535, description="Port for browsers; without it there is none.", examples=[8884]
+    )
 
 
 class PostRef(ConfigSection):

@@ -17,7 +17,7 @@ connection_messages true
 per_listener_settings false
 allow_anonymous false
 acl_file {folder}/acl
-
+{passwords}
 # TLS 1.3 only; clients without a certificate of this authority, or with a revoked one, are refused.
 listener {port}
 cafile {folder}/ca.crt
@@ -27,7 +27,7 @@ keyfile {folder}/broker.key
 require_certificate true
 use_identity_as_username true
 tls_version tlsv1.3
-
+{websockets}
 # Images are messages: the gateway's largest (delivery.max_image_bytes, 8 MiB) and its topic must fit.
 max_packet_size 9437184
 # Above this, Mosquitto silently drops messages that it has acknowledged.
@@ -40,7 +40,28 @@ max_queued_bytes 67108864
 set_tcp_nodelay true
 """
 
+_PASSWORDS = """\
+# Passwords of browsers; at the listener for certificates the name in the certificate is the user.
+password_file {folder}/passwords
+"""
+_WEBSOCKETS = """
+# WebSockets, for browsers. Any page in a browser may use the browser's certificate, so a certificate of this
+# authority and a password are both required; the user is that of the password. Mosquitto 2.0 reads no
+# revocation list here: a revoked principal is refused because it has no password any more.
+listener {port}
+protocol websockets
+cafile {folder}/ca.crt
+certfile {folder}/broker.crt
+keyfile {folder}/broker.key
+require_certificate true
+tls_version tlsv1.3
+"""
 
-def listener_conf(port: int, folder: str = FOLDER) -> str:
+
+def listener_conf(port: int, folder: str = FOLDER, websocket_port: int | None = None) -> str:
     """Return the text of mosquitto.conf (mosquitto.conf(5)), for the files in a directory."""
-    return _TEXT.format(port=port, folder=folder)
+    passwords = websockets = ""
+    if websocket_port is not None:
+        passwords = _PASSWORDS.format(folder=folder)
+        websockets = _WEBSOCKETS.format(port=websocket_port, folder=folder)
+    return _TEXT.format(port=port, folder=folder, passwords=passwords, websockets=websockets)

@@ -1,9 +1,11 @@
 """Directory of a post's authority, with a directory for each principal, to be copied to its machine.
 
-authority.json           issued certificates: owner, end, and revocation; public keys of stations
+authority.json           issued certificates: owner, end, and revocation; public keys of stations;
+                         hashes of the passwords of browsers
 ca.key, ca.crt           the authority: its key never leaves this directory
-broker/                  for Mosquitto: mosquitto.conf, acl, ca.crt, crl.pem, broker.crt, broker.key
-NAME/                    ca.crt, NAME.crt, NAME.key; a gateway's with roles.toml, signing.key and signing.pub
+broker/                  for Mosquitto: mosquitto.conf, acl, passwords, ca.crt, crl.pem, broker.crt and .key
+NAME/                    ca.crt, NAME.crt, NAME.key, a browser's with NAME.p12; a gateway's with roles.toml,
+                         signing.key and signing.pub
 signed-by/GATEWAY.pub    public key to verify what that gateway signs
 """
 
@@ -24,13 +26,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from gateway.common.atomic_file import flush_folder, make_folder, write_whole
 from gateway.config.roles import RevocationReason
 from gateway.pki.acl import mosquitto_acl, role_file
+from gateway.pki.browsers import password_file, pkcs12_file
 from gateway.pki.ca import CertificateAuthority, RevokedCertificate
 from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, INDEX, SIGNED_BY, Deployment
 from gateway.pki.keys import KEY_FILE, PUBLIC_FILE, make_signing_key
 from gateway.pki.mosquitto import FOLDER, listener_conf
 from gateway.pki.role_keys import KeyChangeError, StationKeyRecord, enrolled_before
 
-PRIVATE_SUFFIXES = frozenset({".key"})
+PRIVATE_SUFFIXES = frozenset({".key", ".p12"})
 
 
 class StoreNotFoundError(Exception):
@@ -77,6 +80,16 @@ class CertificateRecord:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class BrowserLogin:
+    """Secrets of one browser: password of its PKCS #12 file, and hash of the one at the broker."""
+
+    file_password: str
+    password_hash: str
+    legacy: bool = False
+    """True for systems that read a PKCS #12 file only with 3DES."""
+
+
 class CertificateStore:
     """Content of the directory, and its changes.
 
@@ -88,10 +101,13 @@ class CertificateStore:
         path: Path,
         entries: Iterable[CertificateRecord] = (),
         station_keys: Iterable[StationKeyRecord] = (),
+        passwords: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
         self.certificates = list(entries)
         self.station_keys = list(station_keys)
+        self.passwords = dict(passwords or {})
+        """Hashes of the passwords of browsers, by principal."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -102,6 +118,7 @@ class CertificateStore:
                 path,
                 [CertificateRecord.from_json(noted) for noted in index["certificates"]],
                 [StationKeyRecord.from_json(noted) for noted in index.get("station_keys", ())],
+                {str(name): str(word) for name, word in index.get("passwords", {}).items()},
             )
         except FileNotFoundError:
             raise StoreNotFoundError(f"there is no authority in {path}") from None
@@ -152,8 +169,24 @@ class CertificateStore:
             if entry.name in wanted and entry.revoked is None:
                 self.certificates[at] = replace(entry, revoked=now, reason=reason)
                 revoked.append(self.certificates[at])
+        self.passwords = {name: word for name, word in self.passwords.items() if name not in wanted}
         self._write_index()
         return revoked
+
+    def write_browser_login(self, name: str, login: BrowserLogin) -> list[str]:
+        """Write a principal's PKCS #12 file and the broker's passwords; returns their names in the directory.
+
+        Raises OSError, UnusableKeyError.
+        """
+        certificate, key, issuer = (
+            (self.path / name / file).read_bytes() for file in (f"{name}.crt", f"{name}.key", AUTHORITY)
+        )
+        content = pkcs12_file(name, certificate, key, issuer, login.file_password, legacy=login.legacy)
+        self.write(f"{name}/{name}.p12", content)
+        self.passwords[name] = login.password_hash
+        self._write_index()
+        self.write(f"{BROKER}/passwords", password_file(self.passwords).encode())
+        return [f"{name}/{name}.p12", f"{BROKER}/passwords"]
 
     def enrol_station_key(self, record: StationKeyRecord) -> None:
         """Add a station's public key; raises KeyChangeError for one that is known."""
@@ -176,9 +209,7 @@ class CertificateStore:
     def write_role_files(self, deployment: Deployment) -> list[str]:
         """Write the role file of every gateway; returns their names in the directory."""
         files = [
-            (file, text)
-            for file, text in derived_files(deployment, self.revoked_names(), self.station_keys)
-            if file.endswith("/roles.toml")
+            (file, text) for file, text in derived_files(deployment, self) if file.endswith("/roles.toml")
         ]
         for file, text in files:
             self.write(file, text.encode())
@@ -201,7 +232,7 @@ class CertificateStore:
             if one.revoked
         ]
         self.write(f"{BROKER}/crl.pem", authority.revocation_list(revoked))
-        for file, text in derived_files(deployment, self.revoked_names(), self.station_keys):
+        for file, text in derived_files(deployment, self):
             self.write(file, text.encode())
 
     def install_for_broker(self, directory: Path) -> None:
@@ -227,19 +258,22 @@ class CertificateStore:
             "version": 1,
             "certificates": [entry.to_json() for entry in self.certificates],
             "station_keys": [key.to_json() for key in self.station_keys],
+            "passwords": self.passwords,
         }
         self.write(INDEX, (json.dumps(index, indent=1) + "\n").encode())
 
 
-def derived_files(
-    deployment: Deployment, revoked: Iterable[str], keys: Iterable[StationKeyRecord] = ()
-) -> Iterator[tuple[str, str]]:
-    """Yield the files that follow from the description, the revoked names and the keys of stations."""
+def derived_files(deployment: Deployment, folder: CertificateStore) -> Iterator[tuple[str, str]]:
+    """Yield the files that follow from the description, the revoked names, keys and passwords."""
+    revoked, ports = folder.revoked_names(), deployment.broker
     yield f"{BROKER}/acl", mosquitto_acl(deployment, revoked)
-    yield f"{BROKER}/mosquitto.conf", listener_conf(deployment.broker.port)
+    yield f"{BROKER}/mosquitto.conf", listener_conf(ports.port, websocket_port=ports.websocket_port)
+    if ports.websocket_port is not None:
+        yield f"{BROKER}/passwords", password_file(folder.passwords)
     for principal in deployment.principals.values():
         if principal.kind == "gateway":
-            yield f"{principal.name}/roles.toml", role_file(deployment, principal.site, revoked, keys)
+            roles = role_file(deployment, principal.site, revoked, folder.station_keys)
+            yield f"{principal.name}/roles.toml", roles
 
 
 def init(path: Path, deployment: Deployment, *, days: int, passphrase: bytes | None) -> CertificateStore:

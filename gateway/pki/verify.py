@@ -81,7 +81,7 @@ def find_issues(folder: CertificateStore, deployment: Deployment | None = None) 
                 yield CertificateIssue(given, name, "is not the certificate of this authority")
     yield from _revocations(folder, authority)
     if deployment is not None:
-        for file, text in derived_files(deployment, folder.revoked_names(), folder.station_keys):
+        for file, text in derived_files(deployment, folder):
             written = folder.path / file
             if not written.exists() or written.read_text("utf-8", "replace") != text:
                 yield CertificateIssue(

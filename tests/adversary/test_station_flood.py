@@ -128,7 +128,7 @@ class Post:
         began_s = time.monotonic()
         answers: Counter[str] = Counter()
         async with workstation(self.gateway, self.tls, "lane-2", OWN_BARRIER) as own:
-            await until(lambda: own.status(OWN_BARRIER).is_online)
+            await until(lambda: own.status(OWN_BARRIER).is_usable)
             while time.monotonic() - began_s < PATIENCE_S:
                 try:
                     await own.command(OWN_BARRIER, "stop", expires_s=1, timeout_s=0.3)
@@ -209,7 +209,7 @@ async def running_post(folder: Path, *, tls: bool = False) -> AsyncIterator[Post
         desk = workstation(gateway, authority, "lane-1", BARRIER)
         await stack.enter_async_context(watcher)
         await stack.enter_async_context(desk)
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         source = FloodSource(broker.port, "lane-2", folder=authority.folder if authority else None)
         yield Post(gateway, reader, watcher, desk, source, authority)
 

@@ -73,7 +73,7 @@ async def test_gateway_runs_without_its_users_file(gateway: GatewayFixture) -> N
     gateway.describe("lane-1/reader")
     async with gateway.workstation() as desk:
         await gateway.start()
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
 
         def causes() -> list[str]:
             state = desk.gateways.get("gw-1")

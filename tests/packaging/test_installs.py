@@ -172,7 +172,7 @@ async def test_devices_lack_extras(gateway: GatewayFixture) -> None:
     gateway.python = environment(gateway.folder / "venv", "post")
     await gateway.start()
     async with gateway.workstation("lane-1/reader", *(f"{name}/device" for name in LACKING)) as desk:
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         await wire.wait_for_host()
         for name, (extra, _) in LACKING.items():
             await until(lambda name=name: _state(desk, name) is StateCode.FAULT)

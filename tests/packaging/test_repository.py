@@ -29,7 +29,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "drivers/COMPATIBILITY.md")),
     *(GITHUB / name for name in ("CONTRIBUTING.md", "SECURITY.md", "pull_request_template.md")),
     *(page for top in ("config", "drivers", "gateway", "simulators", "systemd", "tests")
-      for page in sorted((ROOT / top).rglob("README.md"))),
+      for page in sorted((ROOT / top).rglob("README.md")) if "node_modules" not in page.parts),
 ]  # fmt: skip
 
 

@@ -136,8 +136,8 @@ async def test_faults_by_command(
 
 
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
-    ({}, "do: None is not one of list, status, insert, fault"),
-    ({"do": "dance"}, "do: 'dance' is not one of list, status, insert, fault"),
+    ({}, "do: None is not one of list, status, insert, remove, fault"),
+    ({"do": "dance"}, "do: 'dance' is not one of list, status, insert, remove, fault"),
     ({"do": "insert"}, "name: None is not one of lane-1/reader, lane-2/reader"),
     ({"do": "status", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
     ({"do": "insert", "name": "lane-1/reader", "format": "TD4"}, "insert: 'TD4' is not a valid Format"),

@@ -62,7 +62,7 @@ class DemoOfficer:
             if (
                 position.lane == lane
                 and position.device == "camera"
-                and self._workstation.status(position).is_online
+                and self._workstation.status(position).is_usable
             ):
                 return position
         return None

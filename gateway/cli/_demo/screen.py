@@ -61,7 +61,7 @@ class Screen:
                     continue
                 if not _begins(item):
                     print_line(status_line(item))
-                if item.is_online and item.position in expected:
+                if item.is_usable and item.position in expected:
                     expected.discard(item.position)
                     if not expected and duration is not None:
                         asyncio.get_running_loop().call_later(duration, end)

@@ -25,7 +25,7 @@ def show(config: Path, *, as_json: bool) -> None:
         typer.echo(json.dumps([_to_json(status) for status in statuses]))
     else:
         console.print(_table(statuses))
-    raise typer.Exit(0 if all(status.is_online for status in statuses) else 1)
+    raise typer.Exit(0 if all(status.is_usable for status in statuses) else 1)
 
 
 async def _statuses(post: Post) -> list[DeviceStatus]:
@@ -67,7 +67,7 @@ def _ago(since: datetime) -> str:
 def _to_json(status: DeviceStatus) -> dict[str, Any]:
     return {
         "position": str(status.position),
-        "online": status.is_online,
+        "usable": status.is_usable,
         "gateway_online": status.gateway_online,
         "age_s": None if status.age_s is None else round(status.age_s, 1),
         "state": status.state and status.state.model_dump(mode="json"),

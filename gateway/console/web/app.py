@@ -7,6 +7,7 @@
 - `api` has the routes under `/api/v1`, which respond to errors with problem+json; `pages` has those for
   people, which respond with `problem.html`, and redirect to `/login` without a user.
 - `templating.render(request, template, context)` makes a page; `static/` is served at `/static`.
+- `counter` serves the counter page at `/counter/`, where the post has one, with a policy of its own.
 - Pages contain no inline script or style: the Content-Security-Policy blocks both.
 - Routes raise `problems.HttpProblem` for an error of the client; an `RpcError` of the daemon is converted.
 """
@@ -25,6 +26,7 @@ from starlette.exceptions import HTTPException
 from gateway.api.interface import DaemonInterface
 from gateway.api.operations import RpcError
 from gateway.common.version import VERSION
+from gateway.config.model import CounterSection
 from gateway.console.api import diagnostics, metrics, routes
 from gateway.console.auth import login
 from gateway.console.auth.auth import find_user
@@ -33,12 +35,13 @@ from gateway.console.auth.persisted import BootScopedStore
 from gateway.console.auth.sessions import SessionStore
 from gateway.console.auth.tickets import TraceTickets
 from gateway.console.auth.users import UserStore
-from gateway.console.pages import barrier_tests, discovery, live_updates
+from gateway.console.pages import barrier_tests, contract, discovery, live_updates
 from gateway.console.pages import device as device_pages
 from gateway.console.pages import post as post_pages
 from gateway.console.pages import simulators as simulator_pages
 from gateway.console.pages.live_state import LiveState
 from gateway.console.web.context import AppContext
+from gateway.console.web.counter import PREFIX, content_security_policy, counter_routes
 from gateway.console.web.middleware import SECURITY_HEADERS, BodySizeLimit, SecurityHeaders
 from gateway.console.web.problems import HttpProblem, from_rpc_error, to_response
 from gateway.console.web.templating import load_post, render
@@ -53,8 +56,9 @@ def build(
     state_dir: Path,
     users_file: Path | None = None,
     simulators: Path | None = None,
+    counter: CounterSection | None = None,
 ) -> FastAPI:
-    """Build the console of a running gateway."""
+    """Build the console of a running gateway; `counter`: the counter page, if the post has one."""
     app = FastAPI(
         title="Border-post gateway: local API",
         version=VERSION,
@@ -79,11 +83,15 @@ def build(
     app.include_router(routes.router)
     app.include_router(diagnostics.router)
     app.include_router(metrics.router)
-    for people in (login, post_pages, device_pages, barrier_tests, discovery, simulator_pages):
+    for people in (login, post_pages, device_pages, barrier_tests, discovery, contract, simulator_pages):
         app.include_router(people.router, dependencies=[Depends(load_post)])
     app.include_router(live_updates.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))
-    app.add_middleware(SecurityHeaders)
+    policies: dict[str, str] = {}
+    if counter is not None:
+        app.router.routes.extend(counter_routes(config))
+        policies[PREFIX] = content_security_policy(counter.broker)
+    app.add_middleware(SecurityHeaders, policies=policies)
     app.add_middleware(BodySizeLimit)
     app.add_exception_handler(HttpProblem, _problem)
     app.add_exception_handler(RpcError, _refusal)

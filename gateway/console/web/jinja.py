@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from gateway.common.one_line import to_one_line
 from gateway.common.printable import printable
@@ -53,6 +54,7 @@ def environment(language: str) -> Environment:
         "slug": lambda name: str(name).replace("/", "--"),
         "clock": format_time,
         "brief": to_one_line,
+        "code": mark_code,
         "boom": lambda state: BOOM_ANGLES.get(state, -40),
         "lit": lambda sensed: {True: " on", False: "", None: " none"}.get(sensed, " none"),
         "sensed_words": lambda door: describe_door_sensors(door, load_catalogue(language).gettext),
@@ -81,6 +83,12 @@ def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
     }
     states = {True: say("yes"), False: say("no"), None: say("not connected")}
     return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in names.items())
+
+
+def mark_code(text: str) -> Markup:
+    """Return a text of the contract with its names, which are between backticks, as code."""
+    parts = enumerate(printable(text, keep="\n").split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in parts)
 
 
 def _words(of: Mapping[Any, str]) -> Callable[[object], str]:

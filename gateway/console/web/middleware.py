@@ -1,5 +1,7 @@
 """Security headers of every response: no foreign content, no framing, no caching."""
 
+from collections.abc import Mapping
+
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,10 +22,14 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds them to every response, errors included."""
+    """ASGI middleware that adds them to every response, errors included.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `policies`: Content-Security-Policy of the paths that begin so, in place of the console's own.
+    """
+
+    def __init__(self, app: ASGIApp, policies: Mapping[str, str] | None = None) -> None:
         self._app = app
+        self._policies = dict(policies or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -31,10 +37,15 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
+        policy = next(
+            (value for path, value in self._policies.items() if scope["path"].startswith(path)), None
+        )
+        own = {} if policy is None else {"Content-Security-Policy": policy}
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in (SECURITY_HEADERS | own).items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -79,6 +79,7 @@ def _navigation(simulated: bool, permissions: Mapping[str, bool], say: Translate
         ("/health", say("Health")),
         *([("/discover", say("Find devices"))] if permissions["discover"] else []),
         *([("/audit", say("Audit"))] if permissions["check"] else []),
+        ("/contract", say("Messages")),
         *([("/simulators", say("Simulators"))] if simulated else []),
     ]
 

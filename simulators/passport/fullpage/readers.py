@@ -152,9 +152,12 @@ class PageReader(HttpSimulator):
         """See `Simulator.handle_command`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines` (none: the side of a card without a
-        zone), and `copied`. `fault`: its name and `args`.
+        zone), and `copied`. `remove`: takes the document away before its time. `fault`: its name and `args`.
         """
         match verb:
+            case "remove":
+                await self.scanner.remove()
+                return {}
             case "insert":
                 return await self._insert(**arguments)
             case "fault":
@@ -166,7 +169,9 @@ class PageReader(HttpSimulator):
                     "scans": self.scanner.scans,
                     "requests": self.server.requests,
                 }
-        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
+        raise SimulatorError(
+            f"{self.settings.kind} does not support {verb!r}: use insert, remove, fault or status"
+        )
 
     async def _insert(
         self,

@@ -17,7 +17,7 @@ SERVES = {
 }
 """Positions of each gateway; both serve devices of lane 3."""
 SITE = "bgw/v1/ke-busia"
-WRITTEN = ("desc", "state", "claim", "now/barrier.state", "evt/document.read", "blob/0190/face")
+WRITTEN = ("desc", "state", "claim", "now/barrier-state", "evt/document-read", "blob/0190/face")
 """Kinds that a gateway writes and reads."""
 SENT = ("rsp/lane-1", "preview/lane-1")
 RECEIVED = ("cmd/open/lane-1", "cmd/stop/supervisor")

@@ -135,14 +135,14 @@ async def attack(gateway: GatewayFixture, site: ModbusSite, count: int) -> Count
     async with hostile_broker(gateway.broker.port) as broker:
         await gateway.start()
         async with counter_at(gateway) as desk:
-            await until(lambda: desk.status(BARRIER).is_online)
+            await until(lambda: desk.status(BARRIER).is_usable)
             await genuine(desk, "open")
             await genuine(desk, "close")
         old = list(broker.commands)
         assert await gateway.stop() == 0
         await gateway.start()
         async with counter_at(gateway) as desk:
-            await until(lambda: desk.status(BARRIER).is_online)
+            await until(lambda: desk.status(BARRIER).is_usable)
             await genuine(desk, "open")
             await until(lambda: len(broker.commands) > len(old))
             recorded = broker.commands[len(old) :]
@@ -198,7 +198,7 @@ async def test_invented_command_moves_an_unsigned_post(gateway: GatewayFixture) 
     async with site_at(gateway, BARRIER) as site, hostile_broker(gateway.broker.port) as broker:
         await gateway.start()
         async with gateway.workstation(BARRIER) as desk:
-            await until(lambda: desk.status(BARRIER).is_online)
+            await until(lambda: desk.status(BARRIER).is_usable)
         await until(lambda: broker.retained("/fresh"))
         for _ in range(100):
             await broker.send(broker.command(TOPIC))

@@ -28,7 +28,7 @@ from gateway.pki.keys import load_public_key, make_signing_key
 __all__ = ["gateway"]
 
 BARRIER = "lane-1/barrier"
-NOW = "lane-1/barrier/now/barrier.state"
+NOW = "lane-1/barrier/now/barrier-state"
 SHOWN_S = 1.0
 """Time in which a workstation would show what the broker sent, in seconds."""
 
@@ -89,7 +89,7 @@ async def test_open_barrier_is_never_shown_closed(gateway: GatewayFixture) -> No
         await until(lambda: movement(naive) == "closed")
         await never_shows(desk, "closed")
         async with verifying() as late:  # has nothing but what the broker shows
-            await until(lambda: late.status(BARRIER).is_online)
+            await until(lambda: late.status(BARRIER).is_usable)
             shown = broker.token["number"]  # maybe made before the opening
             await until(lambda: broker.token["number"] >= shown + 2)
             await never_shows(late, "closed")
@@ -113,10 +113,10 @@ async def test_open_barrier_is_never_shown_closed(gateway: GatewayFixture) -> No
         assert not (await answer_for_gateway(broker, naive)).is_verified
         with pytest.raises(CommandUnanswered):
             await answer_for_gateway(broker, desk)
-        await until(lambda: not desk.status(BARRIER).is_online, SILENCE_S + 10)
+        await until(lambda: not desk.status(BARRIER).is_usable, SILENCE_S + 10)
         assert movement(desk) is None
         gateway.process.send_signal(signal.SIGCONT)
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         await forge_death(broker, naive, desk)
     assert await gateway.stop() == 0
 
@@ -136,7 +136,7 @@ async def forge_state(broker: HostileBroker, desk: Workstation) -> None:
     topic = f"bgw/v1/uto-test/{BARRIER}/state"
     await broker.send(Recorded(topic, state.model_dump_json().encode(), retain=True, expires_s=None))
     await asyncio.sleep(SHOWN_S)
-    assert desk.status(BARRIER).is_online
+    assert desk.status(BARRIER).is_usable
 
 
 async def forge_death(broker: HostileBroker, naive: Workstation, desk: Workstation) -> None:
@@ -144,8 +144,8 @@ async def forge_death(broker: HostileBroker, naive: Workstation, desk: Workstati
     death = GatewayState(online=False, session=broker.token["session"])
     topic = "bgw/v1/uto-test/_gw/gw-1/state"
     await broker.send(Recorded(topic, death.model_dump_json().encode(), retain=True, expires_s=None))
-    await until(lambda: not naive.status(BARRIER).is_online)  # no token revives it there
-    await until(lambda: desk.status(BARRIER).is_online)
+    await until(lambda: not naive.status(BARRIER).is_usable)  # no token revives it there
+    await until(lambda: desk.status(BARRIER).is_usable)
 
 
 async def answer_for_gateway(broker: HostileBroker, desk: Workstation) -> CommandResult[Any]:

@@ -33,7 +33,7 @@ async def desk(gateway: GatewayFixture) -> AsyncIterator[Workstation]:
     gateway.describe(READER)
     async with gateway.workstation() as workstation:
         await gateway.start()
-        await until(lambda: workstation.status(READER).is_online)
+        await until(lambda: workstation.status(READER).is_usable)
         yield workstation
     assert await gateway.stop() == 0
 
@@ -54,10 +54,10 @@ async def test_silence_ends_a_state(gateway: GatewayFixture, desk: Workstation, 
     assert gateway.process is not None
     with stopped(gateway.process.pid if part == "gateway" else gateway.broker.pid):
         began_s = loop.time()
-        await until(lambda: not desk.status(READER).is_online)
+        await until(lambda: not desk.status(READER).is_usable)
         took_s = loop.time() - began_s
     assert took_s < SILENCE_S + 4, "later than 10 s"
-    await until(lambda: desk.status(READER).is_online)
+    await until(lambda: desk.status(READER).is_usable)
 
 
 async def test_states_of_a_dead_gateway_are_not_believed(mosquitto: Mosquitto) -> None:
@@ -71,6 +71,6 @@ async def test_states_of_a_dead_gateway_are_not_believed(mosquitto: Mosquitto) -
         await client.publish(f"{BASE}/{READER}/state", json.dumps(state), 1, True)
         async with Workstation("127.0.0.1", mosquitto.port, site="uto-test", positions=[READER]) as desk:
             await until(lambda: desk.status(READER).state is not None and desk.gateways)
-            assert not desk.status(READER).is_online
+            assert not desk.status(READER).is_usable
             await client.publish(f"{BASE}/_gw/gw-1/fresh", json.dumps(token), 1, True)
-            await until(lambda: desk.status(READER).is_online)
+            await until(lambda: desk.status(READER).is_usable)

@@ -170,7 +170,7 @@ async def _stop(port: int, logs: Mapping[str, Path], stops: int, times: BarrierT
 async def _online(workstation: Quiet, positions: Mapping[str, Path]) -> None:
     try:
         async with asyncio.timeout(ONLINE_S):
-            while not all(workstation.status(position).is_online for position in positions):
+            while not all(workstation.status(position).is_usable for position in positions):
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise NotMeasuredError("a barrier does not come online") from None

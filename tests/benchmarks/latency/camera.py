@@ -144,7 +144,7 @@ async def _take(setup: Setup, positions: list[str], times: CameraTimes, count: i
     ) as workstation:
         try:
             async with asyncio.timeout(ONLINE_S):
-                while not all(workstation.status(position).is_online for position in positions):
+                while not all(workstation.status(position).is_usable for position in positions):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise NotMeasuredError("a camera does not come online") from None

@@ -76,7 +76,7 @@ async def _measure(times: FingerTimes, count: int, waiting_s: float) -> FingerTi
                 "127.0.0.1", setup.broker.port, site="uto-bench", positions=[POSITION], station=STATION
             ) as workstation:
                 async with asyncio.timeout(PATIENCE_S):
-                    while not workstation.status(POSITION).is_online:
+                    while not workstation.status(POSITION).is_usable:
                         await asyncio.sleep(0.02)
                 counter = _Counter(workstation, scanner)
                 for turn in range(count + 1):

@@ -3,8 +3,8 @@
 from drivers.driver import Family
 from drivers.packages.reserved_names import NAMESPACES, OUR_COMMANDS, SETTINGS
 from gateway.config.model import CommonDeviceSettings
+from gateway.contract.documents.schemas import STATES
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES
 
 
 def test_namespaces_of_contract_are_reserved() -> None:

@@ -83,9 +83,9 @@ PAYLOADS = Path(__file__).parents[2] / "gateway/contract/golden/1.0.0/payloads"
 SEEDS = {
     "state": "device.state", "desc": "device.description", "claim": "device.claim", "blob/i/face": "",
     "rsp/counter-1": "command.answer", "preview/counter-1": "",
-    "now/barrier.state": "barrier.state.last-value", "": "gateway.state",
-    "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
-    "evt/document.image": "document.image", "evt/plate.read": "plate.read", "evt/of.later": "clock.stepped",
+    "now/barrier-state": "barrier.state.last-value", "": "gateway.state",
+    "evt/barrier-state": "barrier.state", "evt/document-read": "document.read",
+    "evt/document-image": "document.image", "evt/plate-read": "plate.read", "evt/of-later": "clock.stepped",
 }  # fmt: skip
 """Seeds by topic below a device; empty: the gateway itself."""
 TOPICS = tuple(SEEDS)

@@ -150,7 +150,7 @@ async def test_devices_and_watch_show_workstation_view(gateway: GatewayFixture, 
     gateway.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
     await gateway.start()
     async with gateway.workstation() as workstation:
-        await until(lambda: workstation.status("lane-1/reader").is_online)
+        await until(lambda: workstation.status("lane-1/reader").is_usable)
         await until(lambda: workstation.status("lane-2/reader").state is not None)
         await until(lambda: workstation.status("lane-2/reader").state.cause is not None)
     shown = await asyncio.to_thread(borderpost, "devices", gateway.config)
@@ -159,7 +159,7 @@ async def test_devices_and_watch_show_workstation_view(gateway: GatewayFixture, 
     assert "no_device" in shown.stdout
     assert "replug" in shown.stdout
     plain = await asyncio.to_thread(borderpost, "devices", gateway.config, "--mqtt", "--json")
-    assert [device["online"] for device in json.loads(plain.stdout)] == [True, False]
+    assert [device["usable"] for device in json.loads(plain.stdout)] == [True, False]
     watching = await asyncio.create_subprocess_exec(
         BORDERPOST,
         *("watch", str(gateway.config), "-p", "lane-1/reader"),
@@ -195,7 +195,7 @@ async def test_outbox_commands(gateway: GatewayFixture) -> None:
     await gateway.start()
     await wire.wait_for_host()
     async with gateway.workstation() as workstation:
-        await until(lambda: workstation.status("lane-1/reader").is_online)
+        await until(lambda: workstation.status("lane-1/reader").is_usable)
     gateway.broker.stop()
     for _ in range(3):
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))

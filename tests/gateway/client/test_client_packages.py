@@ -26,6 +26,7 @@ from gateway.client.decoder import Decoder
 from gateway.config import load
 from gateway.contract.commands import CommandDescription, args_schema_id, result_schema_id
 from gateway.contract.registry import OURS
+from gateway.contract.topics import to_level
 
 __all__ = ["install", "mosquitto", "publisher"]
 
@@ -160,7 +161,7 @@ async def test_last_value_of_package(mosquitto: Mosquitto, publisher: EventPubli
         ("acme.tilt", 2, {"degrees": 3}),
     ):
         value = body | named(event_type, version) | {"data": data | {"attachments": []}}
-        await publisher.say(f"{BASE}/now/{event_type}", json.dumps(value).encode(), retain=True)
+        await publisher.say(f"{BASE}/now/{to_level(event_type)}", json.dumps(value).encode(), retain=True)
     async with workstation_at(mosquitto, vocabularies=[ACME]) as desk:
         for name in ("acme.level", "acme.tilt"):
             await until(lambda name=name: desk.last_value("lane-1/reader", name) is not None)
@@ -219,7 +220,7 @@ class Scales:
         try:
             desk = workstation_at(self.broker, station="counter-1", vocabularies=vocabularies)
             async with desk as workstation:
-                await until(lambda: workstation.status("lane-1/reader").is_online)
+                await until(lambda: workstation.status("lane-1/reader").is_usable)
                 await until(lambda: workstation.status("lane-1/reader").description is not None)
                 return await workstation.command(
                     "lane-1/reader", verb, request, expires_s=5, timeout_s=PATIENCE_S, **more

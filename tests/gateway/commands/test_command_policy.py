@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from drivers.driver import StateCode
 from gateway.commands.policy import (
     CLAIM_VERBS,
-    COMMANDABLE_STATES,
     NUMBER_KEPT_FOR,
     POLICY_RULES,
     CommandRequest,
@@ -20,6 +19,7 @@ from gateway.commands.policy import (
 )
 from gateway.config import Grant
 from gateway.contract.reason_codes import CommandReason
+from gateway.contract.states import USABLE_STATES
 
 GOOD = CommandRequest("counter-1", "open", "now", command_seq=2, retained=False, expires_s=3)
 QUIET = PolicyInput(
@@ -164,7 +164,7 @@ def test_claim_changes_only_by_right(case: tuple[CommandRequest, PolicyInput], v
             assert facts.holder == asked.station
 
 
-@given(cases(), st.sampled_from(sorted(set(StateCode) - COMMANDABLE_STATES)))
+@given(cases(), st.sampled_from(sorted(set(StateCode) - USABLE_STATES)))
 def test_unavailable_device_accepts_only_stops(
     case: tuple[CommandRequest, PolicyInput], condition: StateCode
 ) -> None:

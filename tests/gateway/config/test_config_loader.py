@@ -153,6 +153,7 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
         "# signing_key",
         "# signed",
         "# presence_test",
+        "# gateway_keys",
         *files,
     )
     shown.write_text(

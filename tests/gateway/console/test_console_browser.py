@@ -32,7 +32,8 @@ from simulators.barrier.modbus_site import ModbusSite
 from simulators.travellers import TravellerGenerator
 
 PAGES = [
-    "/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/discover", "/audit", "/simulators",
+    "/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/discover", "/audit", "/contract",
+    "/simulators",
 ]  # fmt: skip
 MARKS = ("LEAKMARKER", "ZZLEAK999")
 READS = 5

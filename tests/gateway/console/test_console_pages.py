@@ -1,6 +1,7 @@
 """Pages: complete, escaped, in two languages, with the operations that each role may use."""
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -27,10 +28,21 @@ from gateway.api.operations import (
 )
 from gateway.console.pages import device as device_pages
 from gateway.console.pages import live_updates
+from gateway.contract.registry import OURS
 from gateway.contract.states import DeviceState
+from gateway.contract.vocabularies.vocabularies import CHECK_IDS
 
 HERE = {"Origin": "https://post.example"}
-PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]
+PAGES = [
+    "/",
+    "/events",
+    "/events?device=lane-1/reader",
+    "/barriers",
+    "/cameras",
+    "/delivery",
+    "/audit",
+    "/contract",
+]
 DEVICE = "/devices/lane-1/reader"
 ORDERS = {
     "restart": {},
@@ -102,6 +114,19 @@ async def test_state_in_swahili(client: httpx.AsyncClient) -> None:
     assert "Programu nyingine inatumia mlango wake." in page
     assert "anzisha upya" in page
     assert "sudo systemctl mask --now ModemManager" in page, "what is to be typed is not translated"
+
+
+async def test_messages_are_described_with_their_words(client: httpx.AsyncClient) -> None:
+    await log_in(client, "viewer")
+    page = (await client.get("/contract", headers={"Accept-Language": "sw"})).text
+
+    for event in OURS.observations:
+        assert f'id="event-{event.event_type}"' in page
+    for kind in OURS.commands:
+        assert f'id="command-{kind.name}"' in page
+    assert "evt/document-read_failed" in page
+    assert "<code>mrz</code> is null when nothing could be decoded." in page
+    assert CHECK_IDS["chip.trust"].sentence.sw in html.unescape(page)
 
 
 async def test_chosen_language_persists(

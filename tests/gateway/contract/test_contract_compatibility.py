@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 from pydantic import BaseModel
 
-from gateway.contract.asyncapi import CONTRACT_VERSION
 from gateway.contract.commands import CommandAnswer, CommandMessage
-from gateway.contract.compatibility import find_narrowings
+from gateway.contract.documents.asyncapi import CONTRACT_VERSION
+from gateway.contract.documents.compatibility import find_narrowings
+from gateway.contract.documents.schemas import STATES, schemas
 from gateway.contract.envelope import Event
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, schemas
 
 GOLDEN = Path(__file__).parent / "golden"
 PROMISES = sorted(GOLDEN.glob("*/schemas/*.json"))
@@ -70,20 +70,20 @@ def test_golden_payload_is_valid_and_readable(payload: Path) -> None:
     if (event := events.get(payload.stem.removesuffix(".last-value"))) and payload.stem.endswith(
         ".last-value"
     ):
-        Draft202012Validator(schemas()[f"{event.event_type}.v1.last-value.json"]).validate(message)
+        Draft7Validator(schemas()[f"{event.event_type}.v1.last-value.json"]).validate(message)
         assert (
             LastValueMessage[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
         )
     elif payload.stem in events:
         event = events[payload.stem]
-        Draft202012Validator(schemas()[f"{payload.stem}.v1.event.json"]).validate(message)
+        Draft7Validator(schemas()[f"{payload.stem}.v1.event.json"]).validate(message)
         assert Event[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
     elif payload.stem in STATES:
-        Draft202012Validator(schemas()[f"{payload.stem}.v1.json"]).validate(message)
+        Draft7Validator(schemas()[f"{payload.stem}.v1.json"]).validate(message)
         STATES[payload.stem].model_validate(message)
     else:
         schema, model = COMMAND_MESSAGES[payload.stem]
-        Draft202012Validator(schemas()[schema]).validate(message)
+        Draft7Validator(schemas()[schema]).validate(message)
         model.model_validate_json(payload.read_text(), strict=True)
 
 
@@ -126,7 +126,7 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
         (changed("properties", "id", pattern="x"), "id: pattern was"),
         (changed("properties", "type", const="bgw.document.read.v2"), "type: const was"),
         (
-            changed("$defs", "ClockStatus", **{"x-extensible-enum": ["synced", "unknown"]}),
+            changed("$defs", "KnownClockStatus", enum=["synced", "unknown"]),
             "clock: the word 'unsynced' was removed",
         ),
         (changed(*DATA, "properties", "lines", items={"type": "integer"}), "data.lines[]: type was"),
@@ -146,7 +146,7 @@ def test_narrowing_names_its_field(schema: Callable[[], dict[str, Any]], told: s
     [
         changed("properties", signed_by={"type": "string"}),
         changed(*DATA, "properties", page={"type": "integer"}),
-        changed("$defs", "ClockStatus", **{"x-extensible-enum": ["synced", "unsynced", "atomic", "unknown"]}),
+        changed("$defs", "KnownClockStatus", enum=["synced", "unsynced", "atomic", "unknown"]),
         changed(required=lambda names: [*names, "signed_by"]),
         changed("properties", "seq", description="Another sentence."),
     ],

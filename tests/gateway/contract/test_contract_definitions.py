@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 
-from gateway.contract.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.schemas import STATES, event_example, example, last_value_example, schemas
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, event_example, example, last_value_example, schemas
 
 CONTRACT = Path(__file__).parents[3] / "config/contract"
 SMALL = 150
@@ -28,7 +28,9 @@ def document(name: str) -> dict[str, Any]:
 
 def definitions(name: str) -> dict[str, Any]:
     found: dict[str, Any] = (
-        document(name)["components"]["schemas"] if name == "asyncapi.yaml" else document(name)["$defs"]
+        document(name)["components"]["schemas"]
+        if name == "asyncapi.yaml"
+        else document(name).get("$defs", {})
     )
     return found
 
@@ -63,6 +65,22 @@ def test_references_stay_in_file(name: str) -> None:
     assert sum("$defs" in part for part in parts(schema)) <= 1
 
 
+@pytest.mark.parametrize(
+    "file", [*(f"schemas/{name}" for name in schemas()), "messages.json", "asyncapi.yaml"]
+)
+def test_types_have_the_names_of_their_definitions(file: str) -> None:
+    """Generators name types by titles: one without a title becomes `AnonymousSchema_17`."""
+    found = definitions(file)
+    names = {name: part.get("title") for name, part in found.items()}
+    assert {name: title for name, title in names.items() if title != name} == {}
+    if file != "asyncapi.yaml":
+        assert document(file)["title"] not in found
+    root = found if file == "asyncapi.yaml" else document(file)
+    for part in parts(root):
+        for field in part.get("properties", {}).values():
+            assert not {"title", "enum", "properties"} & field.keys(), "a type of its own is a definition"
+
+
 @pytest.mark.parametrize("name", ["asyncapi.yaml", "messages.json"])
 def test_definitions_are_written_once(name: str) -> None:
     """No two names for one definition, and no envelope fields in every event."""
@@ -94,11 +112,11 @@ def test_references_are_defined(name: str) -> None:
 
 
 @cache
-def validator(name: str, definition: str) -> Draft202012Validator:
+def validator(name: str, definition: str) -> Draft7Validator:
     """Return a validator of one definition of a document."""
     if name == "messages.json":
-        return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": definitions(name)})
-    return Draft202012Validator(
+        return Draft7Validator({"$ref": f"#/$defs/{definition}", "$defs": definitions(name)})
+    return Draft7Validator(
         {"$ref": f"#/components/schemas/{definition}", "components": {"schemas": definitions(name)}}
     )
 
@@ -112,7 +130,7 @@ def test_messages_fit_definition(name: str, definition: str) -> None:
     valid.validate(message)
 
     required = next(
-        schema["required"] for schema in schemas().values() if Draft202012Validator(schema).is_valid(message)
+        schema["required"] for schema in schemas().values() if Draft7Validator(schema).is_valid(message)
     )
     for field in required:
         assert not valid.is_valid({key: value for key, value in message.items() if key != field}), field
@@ -131,7 +149,7 @@ def test_payload_of_command_fits(name: str) -> None:
 
 def test_all_messages_are_told_apart() -> None:
     """The root accepts every message and nothing else: generators start there."""
-    whole = Draft202012Validator(document("messages.json"))
+    whole = Draft7Validator(document("messages.json"))
     for message in (*MESSAGES.values(), *EXCHANGES.values()):
         whole.validate(message)
     assert not whole.is_valid(event_example(EVENTS[0]) | {"type": "bgw.other.v1"})

@@ -1,38 +1,19 @@
 """config/contract equals the models, and other tools can read it."""
 
 import json
-import os
-import shutil
-import subprocess
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from filelock import FileLock
-from support.vendors import acme, kivu
 
-from gateway.contract.asyncapi import asyncapi
-from gateway.contract.export import DocumentDifference, compare, render_documents, write
+from gateway.contract.documents.answers import GUIDES, TRAVELLER_FIGURE
+from gateway.contract.documents.asyncapi import asyncapi
+from gateway.contract.documents.export import DocumentDifference, compare, render_documents, write
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
-from gateway.contract.topics import DeviceTopic, Position, SiteTopics
+from gateway.contract.topics import DeviceTopic, Position, SiteTopics, to_event_type, to_level
 
 ROOT = Path(__file__).parents[3]
-PARSER = "@asyncapi/parser@3.6.3"
-READ = """
-const { Parser } = require("@asyncapi/parser");
-const read = async (text) => {
-  const { document, diagnostics } = await new Parser().parse(text);
-  const channels = document ? document.channels().all().map((channel) => channel.address()) : [];
-  return { channels, diagnostics };
-};
-(async () => {
-  const texts = JSON.parse(require("fs").readFileSync(0, "utf8")), found = [];
-  for (const text of texts) found.push(await read(text));
-  console.log(JSON.stringify(found));
-})();
-"""
-
 TOKEN = "send gateway.fresh"
 RETAINED = ("device.state", "gateway.state", ".description", ".last-value", "send device.claim", TOKEN)
 
@@ -82,6 +63,26 @@ def test_every_topic_has_channel() -> None:
     }
 
 
+@pytest.mark.parametrize("event_type", [*(event.event_type for event in EVENTS), "acme.scale.over_load"])
+def test_no_topic_has_a_dot(event_type: str) -> None:
+    """RabbitMQ takes a dot for a level: `evt/+` would not match."""
+    topics, device = SiteTopics("ke-busia", "gw-1"), Position("lane-1", "reader")
+    for topic in (topics.event(device, event_type), topics.last_value(device, event_type)):
+        assert "." not in topic
+        assert to_event_type(topic.rpartition("/")[2]) == event_type
+
+
+def test_catalogue_tells_what_to_do_about_every_event() -> None:
+    page = render_documents()["EVENTS.md"]
+    assert {event.event_type for event in EVENTS} == GUIDES.keys()
+    for event in EVENTS:
+        assert f"Topic: `evt/{to_level(event.event_type)}`." in page
+    # The picture names events as topics do.
+    named = set(re.findall(r"[a-z]+-[a-z_]+", TRAVELLER_FIGURE))
+    assert named == {to_level(event.event_type) for event in EVENTS} & named
+    assert len(named) > 10
+
+
 def test_only_states_are_retained() -> None:
     for name, operation in asyncapi()["operations"].items():
         binding = operation["bindings"]["mqtt"]
@@ -102,63 +103,3 @@ def test_address_examples_are_topics() -> None:
 
 def test_the_yaml_is_the_document() -> None:
     assert yaml.safe_load(render_documents()["asyncapi.yaml"]) == json.loads(json.dumps(asyncapi()))
-
-
-@pytest.fixture(scope="session")
-def asyncapi_parser() -> Path:
-    """Directory where npm has installed AsyncAPI's own parser; once for all workers and runs."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("npm and node, from https://nodejs.org or apt install npm, read the AsyncAPI document")
-    folder = ROOT / ".cache/npm"
-    folder.mkdir(parents=True, exist_ok=True)
-    installed = folder / "installed"
-    with FileLock(folder / "lock"):
-        if not installed.exists() or installed.read_text() != PARSER:
-            command = [
-                "npm",
-                "install",
-                "--no-fund",
-                "--no-audit",
-                "--silent",
-                "--prefix",
-                str(folder),
-                PARSER,
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-            assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
-            installed.write_text(PARSER)
-    return folder
-
-
-def parsed(parser: Path, *texts: str) -> list[dict[str, Any]]:
-    """Parse texts with AsyncAPI's parser, in one process: each start costs half as much again."""
-    done = subprocess.run(
-        ["node", "--max-semi-space-size=64", "--single-threaded-gc", "-e", READ],
-        input=json.dumps(texts),
-        env={**os.environ, "NODE_PATH": str(parser / "node_modules")},
-        cwd=parser,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(300)
-def test_asyncapi_parser_accepts_document(asyncapi_parser: Path) -> None:
-    text = (ROOT / "config/contract/asyncapi.yaml").read_text()
-    wrong = asyncapi()
-    wrong["operations"]["send device.state"]["action"] = "shout"
-
-    packages = asyncapi((acme.VOCABULARY, kivu.VOCABULARY))
-
-    found, of_packages, refused = parsed(asyncapi_parser, text, json.dumps(packages), json.dumps(wrong))
-
-    # 0 is an error, 1 a warning; the rest is advice, such as to give an operation tags.
-    for good in (found, of_packages):
-        assert [one for one in good["diagnostics"] if one["severity"] <= 1] == []
-    assert len(found["channels"]) == len(asyncapi()["channels"])
-    assert [one for one in refused["diagnostics"] if one["severity"] == 0]

@@ -3,13 +3,13 @@
 import json
 from typing import Any, ClassVar
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 from pydantic import Field
 
 from drivers.observation import DataClass, Observation
+from gateway.contract.documents.schemas import last_value_example, last_value_schema
 from gateway.contract.envelope import ClockStatus, Moment, Provenance
 from gateway.contract.last_values import LastValueMessage, complete_last_value, write_partial_last_value
-from gateway.contract.schemas import last_value_example, last_value_schema
 
 
 class Water(Observation):
@@ -29,13 +29,13 @@ def test_written_value_is_valid_and_readable() -> None:
         write_partial_last_value(Water(level_m=2), MOMENT, Provenance.SIMULATED), "session-1"
     )
 
-    Draft202012Validator(last_value_schema(Water)).validate(json.loads(written))
+    Draft7Validator(last_value_schema(Water)).validate(json.loads(written))
     read = LastValueMessage[Water].model_validate_json(written)
     assert (read.data, read.session, read.provenance) == (Water(level_m=2), "session-1", "simulated")
 
 
 def test_example_is_valid_and_other_event_is_not() -> None:
-    schema = Draft202012Validator(last_value_schema(Water))
+    schema = Draft7Validator(last_value_schema(Water))
     message: dict[str, Any] = last_value_example(Water)
 
     schema.validate(message)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 from support.packages import Install, install
 from support.vendors import acme, kivu, texts
 from typer.testing import CliRunner, Result
@@ -17,13 +17,13 @@ from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.packages.vocabularies import InstalledVocabulary
 from drivers.vocabulary import Vocabulary
 from gateway.cli import app
-from gateway.contract.asyncapi import asyncapi
-from gateway.contract.asyncapi_commands import answer_example, command_example
-from gateway.contract.compatibility import find_narrowings
-from gateway.contract.definitions import definitions, definitions_of, message_schema
-from gateway.contract.export import package_documents, render_documents
+from gateway.contract.documents.asyncapi import asyncapi
+from gateway.contract.documents.asyncapi_commands import answer_example, command_example
+from gateway.contract.documents.compatibility import find_narrowings
+from gateway.contract.documents.definitions import definitions, definitions_of, message_schema
+from gateway.contract.documents.export import package_documents, render_documents
+from gateway.contract.documents.schemas import event_example, last_value_example, schemas
 from gateway.contract.registry import OURS
-from gateway.contract.schemas import event_example, last_value_example, schemas
 
 __all__ = ["install"]
 
@@ -86,13 +86,13 @@ def test_document_defines_exactly_what_it_uses(vocabularies: tuple[Vocabulary, .
 
 @pytest.mark.parametrize("vocabularies", [(ACME,), (ACME, KIVU), (OURS, ACME, KIVU)], ids=len)
 def test_messages_fit_their_definitions_and_no_other(vocabularies: tuple[Vocabulary, ...]) -> None:
-    whole = Draft202012Validator(message_schema(vocabularies))
+    whole = Draft7Validator(message_schema(vocabularies))
     found = definitions(vocabularies)
     for vocabulary in (ACME, KIVU):
         for name, message in messages(vocabulary):
             assert whole.is_valid(message) == (vocabulary in vocabularies), name
             if vocabulary in vocabularies:
-                Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": dict(found)}).validate(message)
+                Draft7Validator({"$ref": f"#/$defs/{name}", "$defs": dict(found)}).validate(message)
     weighed = event_example(acme.Weighed, 2)
     assert not whole.is_valid(weighed | {"type": "bgw.acme.weighed.v1"})
     assert not whole.is_valid(weighed | {"data": {"attachments": []}})
@@ -104,11 +104,11 @@ def test_files_of_messages_are_valid_alone() -> None:
         identities = [schema["$id"] for schema in files.values()]
         assert len(set(identities)) == len(files)
         for schema in files.values():
-            Draft202012Validator.check_schema(schema)
+            Draft7Validator.check_schema(schema)
         for event in vocabulary.observations:
             name = f"{event.event_type}.v{vocabulary.version}"
             message = event_example(event, vocabulary.version)
-            Draft202012Validator(files[f"{name}.event.json"]).validate(message)
+            Draft7Validator(files[f"{name}.event.json"]).validate(message)
             assert message["dataschema"] == files[f"{name}.data.json"]["$id"]
 
 
@@ -148,7 +148,7 @@ def test_any_names_of_models_are_possible() -> None:
     odd = Vocabulary("odd", 1, (), (CommandType("odd.weigh", Check, WeighAnswer),))
     found = definitions((OURS, odd))
     assert found["OddWeighAnswerModel"]["properties"].keys() == {"check"}
-    assert found["OddWeighAnswer"]["allOf"][0] == {"$ref": "#/$defs/CommandAnswer"}
+    assert found["OddWeighAnswer"]["allOf"][0] == {"$ref": "#/$defs/AnswerEnvelope"}
     assert found["OddCheckArgs"]["additionalProperties"] is False
 
 

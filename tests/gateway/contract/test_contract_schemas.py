@@ -8,13 +8,21 @@ from typing import Any, get_args
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.v1.http import from_json
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 from pydantic import BaseModel, TypeAdapter
 
 from drivers.observation import Attachment, Observation
 from drivers.passport.observations import DocumentRead
 from gateway.config import DeviceSettings, Post
 from gateway.contract.commands import CommandAnswer, CommandMessage
+from gateway.contract.documents.schemas import (
+    STATES,
+    event_example,
+    event_schema,
+    example,
+    schemas,
+    state_schema,
+)
 from gateway.contract.envelope import (
     MEDIA_TYPE,
     ClockStatus,
@@ -27,7 +35,7 @@ from gateway.contract.envelope import (
 )
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
+from gateway.contract.states import DeviceState
 
 WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")
 MOMENT = Moment(
@@ -44,8 +52,8 @@ def written(event: type[Observation], **changes: Any) -> bytes:
 
 
 @cache
-def valid(event: type[Observation]) -> Draft202012Validator:
-    return Draft202012Validator(event_schema(event))
+def valid(event: type[Observation]) -> Draft7Validator:
+    return Draft7Validator(event_schema(event))
 
 
 def an_image() -> Attachment:
@@ -54,7 +62,7 @@ def an_image() -> Attachment:
 
 def test_every_schema_is_valid() -> None:
     for name, schema in schemas().items():
-        Draft202012Validator.check_schema(schema)
+        Draft7Validator.check_schema(schema)
         assert schema["$id"].startswith("urn:bgw:schema:"), name
 
 
@@ -70,7 +78,7 @@ def test_written_event_is_valid(event: type[Observation]) -> None:
     valid(event).validate(message)
     data = schemas()[f"{event.event_type}.v1.data.json"]
     assert message["dataschema"] == data["$id"]
-    Draft202012Validator(data).validate(message["data"])
+    Draft7Validator(data).validate(message["data"])
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -120,11 +128,22 @@ def test_cloudevents_sdk_reads_event(event: type[Observation]) -> None:
     assert old.data == new.get_data() == json.loads(body)["data"]
 
 
+@pytest.mark.parametrize(
+    ("code", "usable"),
+    [("online", True), ("busy", True), ("degraded", True), ("maintenance", False), ("offline", False)],
+)
+def test_state_tells_whether_a_device_obeys(code: str, usable: bool) -> None:
+    """A screen that disables its button for a degraded scanner would lock it for good."""
+    state = DeviceState.model_validate({"state": code, "since": "2026-11-23T08:15:30Z", "session": "s"})
+
+    assert json.loads(state.model_dump_json())["usable"] is usable
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_state_examples_are_valid(name: str) -> None:
     message = example(STATES[name])
 
-    Draft202012Validator(state_schema(name)).validate(message)
+    Draft7Validator(state_schema(name)).validate(message)
     STATES[name].model_validate(message)
 
 
@@ -178,6 +197,6 @@ def test_every_field_has_description_and_example(model: type[BaseModel]) -> None
         assert not name.endswith("_s") or "second" in field.description, f"{name}: name the unit"
         if model not in (Post, DeviceSettings):  # their examples are parts of TOML
             part = schema["properties"][field.alias or name]
-            fits = Draft202012Validator({**part, "$defs": schema.get("$defs", {})})
+            fits = Draft7Validator({**part, "$defs": schema.get("$defs", {})})
             for each in field.examples:
                 fits.validate(each)

@@ -34,7 +34,7 @@ async def test_events_arrive_in_order_with_properties(mosquitto, subscribe, deli
     for lane in range(3):
         assert subscriber.seqs(f"lane-{lane}/reader/traveller") == list(range(1, 101))
     first = subscriber.messages[0]
-    assert first.topic == "bgw/v1/ke-busia/lane-0/reader/evt/test.said"
+    assert first.topic == "bgw/v1/ke-busia/lane-0/reader/evt/test-said"
     assert first.properties.ContentType == "application/cloudevents+json"
     assert first.properties.MessageExpiryInterval == 60
     assert not first.retain
@@ -186,7 +186,7 @@ async def test_images_are_published_before_their_event(mosquitto, subscribe, del
             f"{base}/page_ir",
             f"{base}/page_uv",
             f"{base}/face",
-            "bgw/v1/ke-busia/lane-1/reader/evt/test.said",
+            "bgw/v1/ke-busia/lane-1/reader/evt/test-said",
         ]
     picture = subscriber.messages[0]
     assert bytes(picture.payload) == images[0].content
@@ -220,7 +220,7 @@ async def test_image_too_large_is_dropped_event_kept(mosquitto, subscribe, deliv
     delivery.submit(event(2, blobs=tuple(Blob(f"r{i}", "image/jpeg", b"z" * 1200) for i in range(3))))
     await subscriber.has(2)
     roles = [message.topic.rpartition("/")[2] for message in subscriber.messages]
-    assert roles == ["fits", "test.said", "r0", "r1", "test.said"]
+    assert roles == ["fits", "test-said", "r0", "r1", "test-said"]
     assert delivery.images_dropped == 2
     assert "image_too_large" in {problem.cause for problem in delivery.problems()}
 

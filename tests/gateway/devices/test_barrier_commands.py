@@ -87,7 +87,7 @@ async def test_killed_gateway_moves_nothing(gateway: GatewayFixture, site: Modbu
         worker.resume()
         await until(lambda: not worker.is_running())
         await gateway.start()
-        await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
+        await until(lambda: desk.status(BARRIER).is_usable and session_of(desk) != old)
         await polled(site)
         assert site.log.output_writes == []
 
@@ -143,7 +143,7 @@ async def test_old_and_retained_commands_are_refused_and_recorded(
         kept = station.send("open", old, retain=True, expires_s=None)
         await station.acknowledged(len(refusals) + 22)
         await gateway.start()
-        await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
+        await until(lambda: desk.status(BARRIER).is_usable and session_of(desk) != old)
         late = station.send("open", old)
         assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
         # Commands of a station are received in order: an answer to the last excludes later ones.
@@ -208,7 +208,7 @@ async def test_start_reload_and_stop_write_nothing(gateway: GatewayFixture, site
         describe(gateway, BARRIER, site.port, "permit_s = 9.0")
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_reloaded" in gateway.log)
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         await polled(site)
         assert await gateway.stop() == 0
         with pytest.raises(CommandError):

@@ -85,7 +85,7 @@ async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
 @contextlib.asynccontextmanager
 async def counter(gateway: GatewayFixture) -> AsyncIterator[Workstation]:
     async with gateway.workstation(BARRIER, station="counter-1") as desk:
-        await until(lambda: desk.status(BARRIER).is_online and desk.last_value(BARRIER, "barrier.state"))
+        await until(lambda: desk.status(BARRIER).is_usable and desk.last_value(BARRIER, "barrier.state"))
         yield desk
 
 
@@ -188,7 +188,7 @@ async def test_killed_worker_moves_nothing(gateway: GatewayFixture, site: Modbus
         ended = await station.end_of(asked)
         assert ended.reason in (CommandReason.WORKER_LOST, CommandReason.LINK_FAILED)
         site.clear_faults()
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         await asyncio.sleep(0.5)
 
     assert site.log.output_writes == []
@@ -205,7 +205,7 @@ async def test_emergency_is_acknowledged_through_the_gateway(
         assert rejected.value.reason is CommandReason.UNSAFE
         site.clear_faults()
         await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
 
     assert site.log.output_writes == []
 
@@ -239,7 +239,7 @@ async def test_unacknowledged_emergency_outlives(
             await asyncio.sleep(0.1)  # the end of the worker is not noticed yet
         assert reason is CommandReason.UNSAFE
         await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
 
     assert site.log.actuations == []
 

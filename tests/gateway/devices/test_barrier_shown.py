@@ -51,12 +51,12 @@ async def barrier(gateway: GatewayFixture) -> AsyncIterator[GatewayFixture]:
 
 def is_believed(desk: Workstation) -> bool:
     """Return True while the state of the barrier is said as true."""
-    return desk.status(BARRIER).is_online or desk.last_value(BARRIER, "barrier.state") is not None
+    return desk.status(BARRIER).is_usable or desk.last_value(BARRIER, "barrier.state") is not None
 
 
 def is_sure(desk: Workstation) -> bool:
     shown = desk.last_value(BARRIER, "barrier.state")
-    return desk.status(BARRIER).is_online and shown is not None and shown.age_s is not None
+    return desk.status(BARRIER).is_usable and shown is not None and shown.age_s is not None
 
 
 @contextlib.contextmanager

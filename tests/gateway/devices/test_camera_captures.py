@@ -217,7 +217,7 @@ async def test_no_picture_is_old_or_torn_under_faults(gateway: GatewayFixture) -
         gateway.write()
         await gateway.start()
         desk = await stack.enter_async_context(gateway.workstation(*cameras, station="counter"))
-        await until(lambda: all(desk.status(position).is_online for position in cameras))
+        await until(lambda: all(desk.status(position).is_usable for position in cameras))
         counter = Counter(desk)
         listening = asyncio.create_task(counter.listen())
         try:

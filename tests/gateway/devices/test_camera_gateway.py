@@ -105,7 +105,7 @@ async def test_picture_and_plate_reach_the_counter(
         gateway.write()
         await gateway.start()
         async with gateway.workstation(CAMERA, PLATES, station="counter-1") as desk:
-            await until(lambda: desk.status(CAMERA).is_online and desk.status(PLATES).is_online)
+            await until(lambda: desk.status(CAMERA).is_usable and desk.status(PLATES).is_usable)
 
             asked_ms = time.time_ns() // 1_000_000
             done = await desk.command(
@@ -129,7 +129,7 @@ async def test_picture_and_plate_reach_the_counter(
             gateway.devices[CAMERA] = gateway.devices[CAMERA].replace("two words", "another one")
             gateway.write()
             gateway.process.send_signal(signal.SIGHUP)
-            await until(lambda: desk.status(CAMERA).is_online, 3)
+            await until(lambda: desk.status(CAMERA).is_usable, 3)
         for secret in ("two words", "another one"):
             assert secret not in gateway.log
         assert await gateway.stop() == 0
@@ -177,7 +177,7 @@ async def test_preview_is_for_the_claim_only(gateway: GatewayFixture) -> None:
             gateway.workstation(CAMERA, station="counter-1") as desk,
             gateway.workstation(CAMERA, station="counter-2") as other,
         ):
-            await until(lambda: desk.status(CAMERA).is_online and other.status(CAMERA).is_online)
+            await until(lambda: desk.status(CAMERA).is_usable and other.status(CAMERA).is_usable)
             with pytest.raises(CommandRejected) as refused:
                 async with desk.preview(CAMERA):
                     pass
@@ -213,7 +213,7 @@ async def test_preview_is_for_the_claim_only(gateway: GatewayFixture) -> None:
         assert images_on_disk(gateway) == 0
 
         async with gateway.workstation(CAMERA, station="counter-1") as desk:
-            await until(lambda: desk.status(CAMERA).is_online)
+            await until(lambda: desk.status(CAMERA).is_usable)
             await desk.command(CAMERA, "claim")
             await desk.command(CAMERA, "preview", {"frames_per_s": 8})
             taken = eye.sensor.exposure_count
@@ -238,7 +238,7 @@ async def test_webcam_preview_ends_when_unplugged(
         gateway.write()
         await gateway.start()
         async with gateway.workstation(CAMERA, station="counter-1") as desk:
-            await until(lambda: desk.status(CAMERA).is_online)
+            await until(lambda: desk.status(CAMERA).is_usable)
             for _ in range(3):
                 asked_ms = time.time_ns() // 1_000_000
                 await desk.command(CAMERA, "capture", TakePicture())
@@ -255,5 +255,5 @@ async def test_webcam_preview_ends_when_unplugged(
                 assert pictures.latest_frame is None
             await until(lambda: desk.status(CAMERA).state.cause == "unplugged")
             eye.plug()
-            await until(lambda: desk.status(CAMERA).is_online)
+            await until(lambda: desk.status(CAMERA).is_usable)
         assert await gateway.stop() == 0

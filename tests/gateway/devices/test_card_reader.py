@@ -60,7 +60,7 @@ async def site(gateway: GatewayFixture) -> AsyncIterator[OsdpSite]:
 
 async def test_card_is_read_and_output_switched_once(gateway: GatewayFixture, site: OsdpSite) -> None:
     async with gateway.workstation(READER, station="counter-1") as desk:
-        await until(lambda: desk.status(READER).is_online)
+        await until(lambda: desk.status(READER).is_usable)
         await until(lambda: [frame.meaning for frame in site.log.responses].count("ACK") > 2)
         assert site.present_card(bytes.fromhex("c0ffee40"), 26)
         async for received in desk:
@@ -77,7 +77,7 @@ async def test_card_is_read_and_output_switched_once(gateway: GatewayFixture, si
 
 async def test_killed_gateway_switches_nothing_later(gateway: GatewayFixture, site: OsdpSite) -> None:
     async with gateway.workstation(READER, station="counter-1") as desk:
-        await until(lambda: desk.status(READER).is_online)
+        await until(lambda: desk.status(READER).is_usable)
         state = desk.status(READER).state
         assert state is not None
         async with StationClient(gateway.broker.port, "counter-1") as station:
@@ -86,7 +86,7 @@ async def test_killed_gateway_switches_nothing_later(gateway: GatewayFixture, si
                 station.send("pulse", state.session, position=Position("lane-1", "card"))
             await station.acknowledged(10)
             await gateway.start()
-            await until(lambda: (now := desk.status(READER)).is_online and now.state.session != state.session)
+            await until(lambda: (now := desk.status(READER)).is_usable and now.state.session != state.session)
             late = station.send("pulse", state.session, position=Position("lane-1", "card"))
             assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
         assert site.log.actuations == []
@@ -98,7 +98,7 @@ async def test_killed_gateway_switches_nothing_later(gateway: GatewayFixture, si
 async def test_worker_without_gateway_switches_nothing(gateway: GatewayFixture, site: OsdpSite) -> None:
     """The command was accepted, and waits in the worker's socket, followed by the end of the connection."""
     async with gateway.workstation(READER, station="counter-1") as desk:
-        await until(lambda: desk.status(READER).is_online)
+        await until(lambda: desk.status(READER).is_usable)
         state = desk.status(READER).state
         assert state is not None
         assert gateway.process is not None
@@ -116,5 +116,5 @@ async def test_worker_without_gateway_switches_nothing(gateway: GatewayFixture, 
             worker.resume()
             await until(lambda: not worker.is_running())
             await gateway.start()
-            await until(lambda: (now := desk.status(READER)).is_online and now.state.session != state.session)
+            await until(lambda: (now := desk.status(READER)).is_usable and now.state.session != state.session)
         assert site.log.actuations == []

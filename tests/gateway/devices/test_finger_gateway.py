@@ -75,7 +75,7 @@ async def scanner(gateway: GatewayFixture) -> AsyncIterator[UsbScanner]:
 @contextlib.asynccontextmanager
 async def counter(gateway: GatewayFixture) -> AsyncIterator[Workstation]:
     async with gateway.workstation(POSITION, station="counter-1") as desk:
-        await until(lambda: desk.status(POSITION).is_online)
+        await until(lambda: desk.status(POSITION).is_usable)
         yield desk
 
 
@@ -161,7 +161,7 @@ async def test_gateway_without_numpy_names_the_extra(
     gateway.write()
     await gateway.start()
     async with gateway.workstation(POSITION, "lane-1/reader") as desk:
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         await wire.wait_for_host()
         await until(
             lambda: (state := desk.status(POSITION).state) is not None and state.state is StateCode.FAULT

@@ -68,7 +68,7 @@ def reader() -> PageReader:
 async def online(workstation: Workstation) -> None:
     async with asyncio.timeout(PATIENCE_S):
         async for item in workstation.events_and_status():
-            if isinstance(item, DeviceStatus) and item.is_online:
+            if isinstance(item, DeviceStatus) and item.is_usable:
                 return
 
 
@@ -113,7 +113,7 @@ async def test_images_arrive_before_references(
             received = await events_until(workstation, DocumentRead)
             await device.scanner.remove()
             received += await events_until(workstation, DocumentRemoved)
-        await until(lambda: any(topic.endswith("/evt/document.removed") for topic, _ in arrived))
+        await until(lambda: any(topic.endswith("/evt/document-removed") for topic, _ in arrived))
     finally:
         for task in (subscriber, running):
             task.cancel()

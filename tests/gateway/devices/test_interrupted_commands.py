@@ -48,7 +48,7 @@ def audited(gateway: GatewayFixture, event_type: str, cmd_id: str) -> list[dict[
 async def accepted_open(gateway: GatewayFixture, site: ModbusSite, station: StationClient) -> str:
     """Send an opening until it is accepted, and wait until the boom moves; return the command's id."""
     async with gateway.workstation(BARRIER, station="counter-1") as desk:
-        await until(lambda: desk.status(BARRIER).is_online and desk.last_value(BARRIER, "barrier.state"))
+        await until(lambda: desk.status(BARRIER).is_usable and desk.last_value(BARRIER, "barrier.state"))
         state = desk.status(BARRIER).state
     assert state is not None
     while True:  # after a start, movements are refused for two seconds

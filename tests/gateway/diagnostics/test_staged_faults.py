@@ -254,7 +254,7 @@ async def test_ten_faults_have_cause_and_remedy(site: Site) -> None:
         site.port("cable/reader").chmod(0o666)
 
     async with site.workstation("dirty/finger", station="counter") as desk:
-        await until(lambda: desk.status("dirty/finger").is_online)
+        await until(lambda: desk.status("dirty/finger").is_usable)
         scanner.platen.set_dirty(True)
         scanner.platen.place(FINGER.touch())
         with contextlib.suppress(CommandError):

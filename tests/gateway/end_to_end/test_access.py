@@ -47,7 +47,7 @@ class Shipped(Mosquitto):
 
     def __init__(self, folder: Path, *, tls: bool) -> None:
         super().__init__()
-        self.clear_port, self.tls_port = free_port(), free_port()
+        self.clear_port, self.tls_port, self.browser_port = free_port(), free_port(), free_port()
         self.port = self.tls_port if tls else self.clear_port
         self.folder = folder
         folder.mkdir()
@@ -67,6 +67,7 @@ class Shipped(Mosquitto):
         text = text.replace("/etc/mosquitto/borderpost", str(self.folder))
         text = text.replace("listener 1883", f"listener {self.clear_port}")
         text = text.replace("listener 8883", f"listener {self.tls_port} 127.0.0.1")
+        text = text.replace("listener 8884", f"listener {self.browser_port} 127.0.0.1")
         user = "user root\n" if os.geteuid() == 0 else ""
         (self._directory / "mosquitto.conf").write_text(user + text)
 
@@ -134,7 +135,7 @@ async def online(
     shipped_deployment: ShippedDeployment, name: str, position: str
 ) -> AsyncIterator[Workstation]:
     async with shipped_deployment.desk(name, position) as desk:
-        await until(lambda: desk.status(position).is_online)
+        await until(lambda: desk.status(position).is_usable)
         yield desk
 
 
@@ -247,7 +248,7 @@ async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDep
 
 async def test_lane_sees_only_itself(shipped_deployment: ShippedDeployment) -> None:
     async with shipped_deployment.desk("lane-2") as desk:
-        await until(lambda: desk.status("lane-2/barrier").is_online)
+        await until(lambda: desk.status("lane-2/barrier").is_usable)
         async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
             await supervisor.command("lane-1/barrier", "stop")
         assert {str(position) for position in desk.devices} == {"lane-2/barrier"}

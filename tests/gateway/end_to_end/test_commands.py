@@ -171,7 +171,7 @@ async def test_killed_gateway_resumes_no_command(gateway: GatewayFixture, wire: 
         await station.acknowledged(22)
         await gateway.start()
         late = station.send("stop", old)
-        await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
+        await until(lambda: desk.status(BARRIER).is_usable and session_of(desk) != old)
         await until(lambda: desk._site_state._claims == {})
         later = station.send("stop", old)
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
@@ -190,7 +190,7 @@ async def test_retained_command_is_refused(gateway: GatewayFixture, wire: Serial
         assert decided == [CommandReason.RETAINED]
         assert await gateway.stop() == 0
         await gateway.start()
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         later = station.send("look", session_of(desk))
         assert (await station.end_of(later)).state is CommandState.DONE
         assert len(station.answers_to(eternal)) == 1, "the next gateway does not receive it at all"
@@ -299,7 +299,7 @@ async def test_unanswered_command_is_not_done(gateway: GatewayFixture, wire: Ser
         with pytest.raises(ValueError, match="within 1 to 5 s"):
             await desk.command(BARRIER, "stop", expires_s=9)
     async with gateway.workstation(BARRIER) as nameless:
-        await until(lambda: nameless.status(BARRIER).is_online)
+        await until(lambda: nameless.status(BARRIER).is_usable)
         with pytest.raises(ValueError, match="a station's name"):
             await nameless.command(BARRIER, "stop")
 
@@ -339,9 +339,9 @@ async def test_reload_keeps_unaffected_claims(gateway: GatewayFixture, wire: Ser
             gateway.process.send_signal(signal.SIGHUP)
             await until(lambda: gateway.log.count("config_reloaded") > before)
 
-        await until(lambda: desk.status(BARRIER).is_online)
+        await until(lambda: desk.status(BARRIER).is_usable)
         await reload()
-        await until(lambda: desk.status("lane-2/barrier").is_online)
+        await until(lambda: desk.status("lane-2/barrier").is_usable)
         await other.wait_for_host()
         for position in (BARRIER, "lane-2/barrier"):
             await desk.command(position, "claim", {"lease_s": 60})

@@ -58,7 +58,7 @@ def problem(desk: Workstation, cause: str) -> GatewayProblem | None:
 
 async def started(gateway: GatewayFixture, desk: Workstation) -> None:
     await gateway.start()
-    await until(lambda: desk.status("lane-1/reader").is_online)
+    await until(lambda: desk.status("lane-1/reader").is_usable)
     await gateway.wires["lane-1/reader"].wait_for_host()
 
 
@@ -101,7 +101,7 @@ async def test_disk_full_and_freed_again(gateway: GatewayFixture, disk: Disk) ->
         await gateway.wires["lane-1/reader"].send(b"crash\n")
         await until(lambda: "worker_ended" in gateway.log)
         await until(
-            lambda: desk.status("lane-1/reader").is_online and desk.status("lane-1/reader").state != before
+            lambda: desk.status("lane-1/reader").is_usable and desk.status("lane-1/reader").state != before
         )
         await gateway.wires["lane-1/reader"].wait_for_host()
         await gateway.wires["lane-1/reader"].send(b"say %d\n" % number)
@@ -186,7 +186,7 @@ async def test_disk_fails_while_running(tmp_path: Path) -> None:
         await post.start()
         wire = post.wires["lane-1/reader"]
         await wire.wait_for_host()
-        await until(lambda: desk.workstation.status("lane-1/reader").is_online)
+        await until(lambda: desk.workstation.status("lane-1/reader").is_usable)
         post.forbid_growth(0)
         said = 0
         while "disk_error" not in desk.told and said < 400:

@@ -140,7 +140,7 @@ async def test_outside_subscriber(gateway: GatewayFixture) -> None:
         f"1 application/json {base}/desc",
         f"1 application/json {base}/state",
     ]
-    retained, media_type, rest = seen[f"{base}/evt/document.read"]
+    retained, media_type, rest = seen[f"{base}/evt/document-read"]
     assert (retained, media_type) == ("0", MEDIA_TYPE)
     message = json.loads(rest)
     assert message["properties"]["message-expiry-interval"] <= 60
@@ -164,7 +164,7 @@ async def test_broker_restart(gateway: GatewayFixture) -> None:
         await wire.wait_drained()
         gateway.broker.start()
         assert numbers(await events(desk, 20)) == list(range(20))
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         await wire.send(b"say 20\n")
         assert numbers(await events(desk, 1)) == [20]
 
@@ -204,7 +204,7 @@ async def test_killed_worker_back_within_a_second(gateway: GatewayFixture) -> No
     await gateway.start()
     async with gateway.workstation() as desk, gateway.workstation("lane-2/reader") as neighbour:
         await neighbour.connected_event.wait()
-        await until(lambda: all(desk.status(f"lane-{lane}/reader").is_online for lane in (1, 2)))
+        await until(lambda: all(desk.status(f"lane-{lane}/reader").is_usable for lane in (1, 2)))
         for wire in wires:
             await wire.wait_for_host()
         assert gateway.process is not None
@@ -236,7 +236,7 @@ async def test_reload_changes_only_differences(gateway: GatewayFixture) -> None:
     gateway.describe("lane-2/reader")
     await gateway.start()
     async with gateway.workstation() as desk:
-        await until(lambda: all(desk.status(f"lane-{lane}/reader").is_online for lane in (1, 2)))
+        await until(lambda: all(desk.status(f"lane-{lane}/reader").is_usable for lane in (1, 2)))
         assert gateway.process is not None
         parent = psutil.Process(gateway.process.pid)
 
@@ -247,7 +247,7 @@ async def test_reload_changes_only_differences(gateway: GatewayFixture) -> None:
         gateway.devices.pop("lane-2/reader")
         gateway.describe("lane-3/reader")
         gateway.process.send_signal(signal.SIGHUP)
-        await until(lambda: desk.status("lane-3/reader").is_online)
+        await until(lambda: desk.status("lane-3/reader").is_usable)
         await until(lambda: desk.status("lane-2/reader").state is None)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
         assert "lane-2/reader" not in workers()
@@ -255,7 +255,7 @@ async def test_reload_changes_only_differences(gateway: GatewayFixture) -> None:
         gateway.config.write_text("[gateway\n")
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_invalid" in _problems(desk))
-        assert desk.status("lane-1/reader").is_online
+        assert desk.status("lane-1/reader").is_usable
         # The broker's keep alive concerns delivery only: devices stay as they are.
         gateway.write()
         gateway.config.write_text(
@@ -263,7 +263,7 @@ async def test_reload_changes_only_differences(gateway: GatewayFixture) -> None:
         )
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_invalid" not in _problems(desk))
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
         await gateway.wires["lane-1/reader"].send(b"say 5\n")
         assert numbers(await events(desk, 1)) == [5]
@@ -281,13 +281,13 @@ async def test_device_removed_while_stopped_is_cleared(gateway: GatewayFixture) 
     await gateway.start()
     async with gateway.workstation() as desk:
         await until(lambda: len(desk.devices) == 2)
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         assert await gateway.stop() == 0
         await until(lambda: not desk.status("lane-1/reader").gateway_online)
         gateway.devices.pop("lane-2/reader")
         gateway.write()
         await gateway.start()
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         await until(lambda: desk.status("lane-2/reader").state is None)
 
 
@@ -332,10 +332,10 @@ async def test_will_declares_killed_gateway_offline(gateway: GatewayFixture) -> 
     gateway.describe("lane-1/reader")
     await gateway.start()
     async with gateway.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         await gateway.stop(signal.SIGKILL)
         await until(lambda: not desk.status("lane-1/reader").gateway_online)
-        assert not desk.status("lane-1/reader").is_online
+        assert not desk.status("lane-1/reader").is_usable
 
 
 async def test_killed_gateway_leaves_no_worker(gateway: GatewayFixture) -> None:
@@ -429,7 +429,7 @@ async def test_clock_step_keeps_order_and_expiry(
     gateway.describe("lane-1/reader")
     await gateway.start()
     monkeypatch.delenv("LD_PRELOAD")
-    stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock.stepped"
+    stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock-stepped"
     async with (
         gateway.workstation("lane-1/reader") as desk,
         aiomqtt.Client("127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as plain,

@@ -44,7 +44,7 @@ async def post(gateway: GatewayFixture) -> GatewayFixture:
 
 
 async def ready(post: GatewayFixture, desk: Workstation) -> None:
-    await until(lambda: all(desk.status(f"lane-1/{name}").is_online for name in NAMES))
+    await until(lambda: all(desk.status(f"lane-1/{name}").is_usable for name in NAMES))
 
 
 async def events(desk: Workstation, *types: str) -> AsyncIterator[ReceivedEvent]:

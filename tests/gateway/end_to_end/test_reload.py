@@ -27,7 +27,7 @@ async def test_worker_started_during_reload_loses_nothing(gateway: GatewayFixtur
     gateway.describe("lane-1/reader")
     await gateway.start()
     async with gateway.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: desk.status("lane-1/reader").is_usable)
         await wire.wait_for_host()
         assert gateway.process is not None
         (worker,) = (

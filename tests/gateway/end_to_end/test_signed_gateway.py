@@ -95,7 +95,7 @@ async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.C
             await desk.command(READER, "look")
         assert await gateway.stop() == 0
         async for message in forger.messages:
-            if str(message.topic).endswith("audit.checkpoint"):
+            if str(message.topic).endswith("audit-checkpoint"):
                 break
 
     state, verifier = gateway.folder / "state", Verifier([public])
@@ -173,7 +173,7 @@ async def test_stop_is_sent_without_tokens(gateway: GatewayFixture) -> None:
     keys = {"verify": {"uto-test/gw-1": [public]}, "signing_key": counter.signer}
     async with gateway.workstation(BARRIER, station="counter-1", **keys) as desk:
         await until(lambda: desk.status(BARRIER).state and desk.status(BARRIER).description)
-        assert not desk.status(BARRIER).is_online
+        assert not desk.status(BARRIER).is_usable
         began_s = asyncio.get_running_loop().time()
         stopped = await desk.command(BARRIER, "stop")
         assert (stopped.result, stopped.is_verified) == ({}, True)

@@ -31,13 +31,13 @@ def topics() -> Iterator[str]:
     """Yield one topic of every kind, at both sites, in every lane, for every principal."""
     for state in ("ke", "ug"):
         site = f"bgw/v1/{state}-busia"
-        yield from (f"{site}/_gw/gw-1/state", f"{site}/_gw/gw-1/evt/clock.stepped", f"{site}/_gw/gw-2/evt/x")
+        yield from (f"{site}/_gw/gw-1/state", f"{site}/_gw/gw-1/evt/clock-stepped", f"{site}/_gw/gw-2/evt/x")
         issuers = [name.format(who) for who in ("ke", "ug") for name in ISSUERS]
         for lane in LANES:
             device = f"{site}/{lane}/reader"
-            yield from (f"{device}/{kind}" for kind in ("desc", "state", "claim", "now/barrier.state"))
+            yield from (f"{device}/{kind}" for kind in ("desc", "state", "claim", "now/barrier-state"))
             yield from (
-                f"{device}/evt/{kind}" for kind in ("document.read", "command.decided", "barrier.alarm")
+                f"{device}/evt/{kind}" for kind in ("document-read", "command-decided", "barrier-alarm")
             )
             yield from (f"{device}/blob/0190/face", f"{device}/secret", f"{device}/cmd/open")
             for issuer in issuers:
@@ -99,7 +99,7 @@ def test_every_pair_follows_the_table(fixture: DeploymentFixture) -> None:
         "bgw/v1/ke-busia/_gw/gw-1/state",
         *(
             f"bgw/v1/ke-busia/lane-3/reader/{kind}"
-            for kind in ("desc", "state", "claim", "now/barrier.state")
+            for kind in ("desc", "state", "claim", "now/barrier-state")
         ),
     }
     assert heard["stranger"] == set()
@@ -161,7 +161,7 @@ def test_last_will_follows_access_list(fixture: DeploymentFixture) -> None:
 
 def test_stolen_session_gets_no_messages(fixture: DeploymentFixture) -> None:
     """A workstation's session outlives a reload of its page, and its identifier is no secret."""
-    said = "bgw/v1/ke-busia/lane-1/reader/evt/document.read"
+    said = "bgw/v1/ke-busia/lane-1/reader/evt/document-read"
     with fixture.client("herald", fixture.authority.issue("herald", 1)) as herald:
         for who in ("ke-lane-1", "ug-lane-1"):
             with fixture.client("ke-lane-1", session=f"session-{who}") as owner:

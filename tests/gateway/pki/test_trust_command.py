@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
 from support.brokers.deployments import LANES, PEOPLE, two_state_deployment
 from typer.testing import CliRunner
 
@@ -274,3 +275,61 @@ def test_failure_has_exit_code(tmp_path: Path, post: Path) -> None:
     (post / "authority/authority.json").write_text('{"version": 1, "certificates": []}')
     code, said = trust(post, "renew")
     assert (code, "is not the key of ca.crt" in said) == (os.EX_DATAERR, True)
+
+
+def with_browsers(place: Path) -> None:
+    """Add a port for browsers to the description."""
+    description = place / "trust.toml"
+    description.write_text(f"[broker]\nwebsocket_port = 8884\n{description.read_text()}")
+    trust(place, "renew")
+
+
+@pytest.mark.parametrize("options", [(), ("--legacy",)])
+def test_browser_gets_file_and_password(post: Path, options: tuple[str, ...]) -> None:
+    with_browsers(post)
+    login = told(post, "browser", "ke-lane-1", *options)
+
+    file = post / "authority/ke-lane-1/ke-lane-1.p12"
+    key, own, others = load_key_and_certificates(file.read_bytes(), login["file_password"].encode())
+    assert own == certificate(post, "ke-lane-1")
+    assert key is not None
+    assert key.public_key() == own.public_key()
+    assert [each.subject for each in others] == [own.issuer]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    made = (post / "authority/broker/passwords").read_text()
+    assert made.startswith("ke-lane-1:$7$")
+    everything = made + (post / "authority/authority.json").read_text()
+    assert login["password"] not in everything
+    assert told(post, "show")["findings"] == []
+
+
+def test_browser_password_ends_with_the_principal(post: Path) -> None:
+    with_browsers(post)
+    first, second = (told(post, "browser", "ke-lane-1")["password"] for _ in range(2))
+    assert first != second
+    told(post, "browser", "ke-supervisor")
+    passwords = post / "authority/broker/passwords"
+    assert [line.partition(":")[0] for line in passwords.read_text().split()] == [
+        "ke-lane-1",
+        "ke-supervisor",
+    ]
+
+    told(post, "revoke", "ke-lane-1")
+
+    assert [line.partition(":")[0] for line in passwords.read_text().split()] == ["ke-supervisor"]
+    assert told(post, "show")["findings"] == []
+
+
+def test_browser_is_refused_with_remedy(post: Path) -> None:
+    code, said = trust(post, "browser", "ke-lane-1")
+    assert (code, "add websocket_port = 8884" in said) == (os.EX_CONFIG, True), said
+    with_browsers(post)
+    for name in ("nobody", "ke-gw-1", "ke-hq"):
+        code, said = trust(post, "browser", name)
+        assert (code, "it has ke-lane-1" in said) == (os.EX_USAGE, True), said
+    (post / "authority/ke-lane-2/ke-lane-2.key").unlink()
+    code, said = trust(post, "browser", "ke-lane-2")
+    assert (code, "borderpost trust renew ke-lane-2" in said) == (os.EX_NOINPUT, True), said
+    trust(post, "revoke", "ke-lane-1")
+    code, said = trust(post, "browser", "ke-lane-1")
+    assert (code, "is revoked" in said) == (os.EX_DATAERR, True), said

@@ -30,7 +30,7 @@ class Mosquitto:
 
     `options` are lines of mosquitto.conf, such as `max_packet_size 2000`; `acl` is an access list; `users`
     maps names to passwords (then anonymous clients are refused); `listener` are lines of the listener itself,
-    such as certificates.
+    such as certificates; `websockets` adds a second listener, for browsers.
     """
 
     def __init__(
@@ -40,10 +40,12 @@ class Mosquitto:
         users: Mapping[str, str] | None = None,
         listener: tuple[str, ...] = (),
         port: int | None = None,
+        websockets: bool = False,
     ) -> None:
         if EXECUTABLE is None:
             raise FileNotFoundError("mosquitto is not installed: apt install mosquitto")
         self.port = port or free_port()
+        self.ws_port = free_port() if websockets else None
         self.host = "127.0.0.1"
         self.options = options
         self.acl = acl
@@ -79,7 +81,9 @@ class Mosquitto:
                     [str(EXECUTABLE), "-c", str(self._directory / "mosquitto.conf")], stdout=out, stderr=out
                 )
             while self._process.poll() is None:
-                with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 0.2):
+                # Mosquitto opens its listeners in the order of its configuration.
+                last = self.ws_port or self.port
+                with contextlib.suppress(OSError), socket.create_connection((self.host, last), 0.2):
                     return self
                 if time.monotonic() > deadline:
                     self.kill()
@@ -93,6 +97,8 @@ class Mosquitto:
     def _write_configuration(self) -> None:
         lines = ["persistence false", "log_type all", "user root" if os.geteuid() == 0 else ""]
         lines += [f"listener {self.port} {self.host}", *self.listener]
+        if self.ws_port is not None:
+            lines += [f"listener {self.ws_port} {self.host}", "protocol websockets"]
         if self.users is None:
             lines.append("allow_anonymous true")
         else:

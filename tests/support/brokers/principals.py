@@ -31,9 +31,11 @@ class Broker(Mosquitto):
     def __init__(self, folder: CertificateStore) -> None:
         super().__init__(port=free_port())
         self._made = folder.path / "broker"
+        if (self._made / "passwords").exists():
+            self.ws_port = free_port()
 
     def _write_configuration(self) -> None:
-        text = listener_conf(self.port, str(self._made)).replace(
+        text = listener_conf(self.port, str(self._made), self.ws_port).replace(
             f"{self._made}/acl", str(self._directory / "acl")
         )
         user = "user root\n" if os.geteuid() == 0 else ""

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import httpx
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from support.brokers.mosquitto import Mosquitto, free_port
+from support.console.chromium import CHROMIUM
 from support.console.consoles import PASSWORD, users
 from support.gateway.gateways import GatewayFixture, until
 
@@ -28,7 +28,6 @@ axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => JSON.str
     .filter(({impact}) => impact === "serious" || impact === "critical")
     .map(({id, help, nodes}) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`)))
 """
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or "/usr/bin/chromium"
 READER, SWAPPED, BARRIER, CAMERA = "lane-1/reader", "lane-2/reader", "lane-1/barrier", "lane-1/camera"
 SIMULATED = """
 [[simulator]]

@@ -180,7 +180,7 @@ async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice], end
                 replay.said.append(_told(item))
                 replay.provenances.add(item.envelope.provenance)
             case DeviceStatus(description=description) if replay is not None:
-                if item.is_online and description is not None and not replay.online.is_set():
+                if item.is_usable and description is not None and not replay.online.is_set():
                     assert description.identity is not None
                     identity = description.identity.model_dump(mode="json")
                     replay.said.insert(0, {"type": "identity", "data": identity})

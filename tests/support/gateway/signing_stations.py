@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.common.public_keys import format_public_key
 from gateway.config import Roles
@@ -32,6 +33,11 @@ class SigningStation:
     @property
     def signer(self) -> Signer:
         return Signer(self.key)
+
+    @property
+    def pem(self) -> str:
+        """Private key, as a station's program reads it."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
     @property
     def public_key(self) -> str:

@@ -52,7 +52,7 @@ async def station_at(
 ) -> AsyncIterator[Workstation]:
     """Connect a station, and wait until its device is online."""
     async with gateway.workstation(position, station=name, **more) as workstation:
-        await until(lambda: workstation.status(position).is_online)
+        await until(lambda: workstation.status(position).is_usable)
         yield workstation
 
 

@@ -56,7 +56,7 @@ class EventPublisher:
             "seq": number,
             "data": {"fault": "cut", "size_bytes": 1, "attachments": []},
         } | more
-        await self.say(f"{BASE}/evt/document.read_failed", json.dumps(event).encode(), lasts_s, retain=retain)
+        await self.say(f"{BASE}/evt/document-read_failed", json.dumps(event).encode(), lasts_s, retain=retain)
         return event_id
 
     async def say(
@@ -68,7 +68,8 @@ class EventPublisher:
         await self.client.publish(topic, payload, qos=1, retain=retain, properties=properties)
 
     async def state(self, session: str, state: str = "online", **more: Any) -> None:
-        body = {"state": state, "since": "2026-11-23T08:15:30Z", "session": session} | more
+        usable = state in ("online", "busy", "degraded")
+        body = {"state": state, "usable": usable, "since": "2026-11-23T08:15:30Z", "session": session} | more
         await self.say(f"{BASE}/state", json.dumps(body).encode(), retain=True)
 
     async def alive(self, session: str, *, online: bool = True) -> None:

@@ -191,7 +191,7 @@ async def test_whole_certification_of_reader(post: SimulatedPost) -> None:
 
         watching = asyncio.create_task(watch())
         done = await post.certify(READER)
-        await until(lambda: workstation.status(READER).is_online)
+        await until(lambda: workstation.status(READER).is_usable)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     assert {name: verdict for name, verdict in post.verdicts.items() if verdict is not Verdict.PASS} == {}, (

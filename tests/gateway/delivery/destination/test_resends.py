@@ -8,7 +8,7 @@ from support.gateway.sending import Rig, entry, in_virtual_time, stream, turn
 from gateway.delivery.destination.resends import MAX_LOSSES
 from gateway.delivery.events import ParkedCopy
 
-TOPIC = "bgw/v1/ke-busia/lane-1/reader-1/evt/test.said"
+TOPIC = "bgw/v1/ke-busia/lane-1/reader-1/evt/test-said"
 
 
 def parked(rig: Rig, number: int = 1, **changes: Any) -> ParkedCopy:

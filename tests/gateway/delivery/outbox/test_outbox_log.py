@@ -129,7 +129,7 @@ def test_events_come_back_as_they_were(log):
     page, losses = one.outbox.reader.fetch(1, 0, 10, 10**6)
     assert losses == []
     first, second = page.entries
-    assert first.topic == "bgw/v1/ke-busia/lane-1/reader-1/evt/test.said"
+    assert first.topic == "bgw/v1/ke-busia/lane-1/reader-1/evt/test-said"
     for found, was in ((first, whole), (second, plain)):
         for name in ("stream", "seq", "event_id", "event_type", "payload", "deadline_ns", "lifetime_ns"):
             assert getattr(found, name) == getattr(was, name)

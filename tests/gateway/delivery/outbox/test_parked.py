@@ -70,7 +70,7 @@ def test_marked_events_are_sent_as_they_were(fixture: ParkedFixture) -> None:
         (3, b"1/3", None),
     ]
     first = found[0]
-    assert first.topic == "bgw/v1/ke-busia/lane-1/reader-1/evt/test.said"
+    assert first.topic == "bgw/v1/ke-busia/lane-1/reader-1/evt/test-said"
     assert (first.destination, first.deadline_ns) == ("hq", LIFE_NS + 1)
     assert first.number < found[1].number < found[2].number
 

@@ -12,7 +12,7 @@ async def weigh(host: str) -> float:
         host, site="ke-busia", positions=["lane-1/scale"], station="lane-1", vocabularies=[VOCABULARY]
     ) as desk:
         status: DeviceStatus = desk.status("lane-1/scale")
-        if not status.is_online:
+        if not status.is_usable:
             return 0.0
         async for event in desk:
             match event.data:

@@ -1,0 +1,1 @@
+"""Connection to the broker, on any event loop."""

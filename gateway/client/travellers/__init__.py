@@ -1,0 +1,1 @@
+"""Events of one traveller, gathered in one object."""

@@ -1,0 +1,1 @@
+"""Documents of the contract, generated from the models: AsyncAPI, JSON Schema, catalogue for people."""

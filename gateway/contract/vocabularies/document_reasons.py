@@ -1,0 +1,212 @@
+"""Reasons of checks of the printed page, and of reads that did not end as planned."""
+
+from gateway.contract.vocabularies.entries import entries
+
+DOCUMENT_REASONS = entries({
+    "no_mrz": (
+        "No zone", "Hakuna mistari ya mashine", "Pas de zone",
+        "The document has no machine readable zone.",
+        "Hati haina mistari ya kusomwa na mashine.",
+        "Le document n'a pas de zone de lecture automatique.",
+    ),
+    "no_check_digits": (
+        "No check digits", "Hakuna tarakimu za ukaguzi", "Pas de chiffres de contrôle",
+        "Documents of this kind have no check digits.",
+        "Hati za aina hii hazina tarakimu za ukaguzi.",
+        "Les documents de ce type n'ont pas de chiffres de contrôle.",
+    ),
+    "check_digit_wrong": (
+        "Wrong check digit", "Tarakimu ya ukaguzi si sahihi", "Chiffre de contrôle faux",
+        "A check digit does not fit its field. Read the document again and compare with the print.",
+        "Tarakimu ya ukaguzi hailingani na sehemu yake. Soma hati tena na ulinganishe mistari na chapa.",
+        "Un chiffre de contrôle ne correspond pas à son champ. Relisez et comparez avec l'imprimé.",
+    ),
+    "no_digit_printed": (
+        "No check digit printed", "Tarakimu haijachapishwa", "Chiffre de contrôle absent",
+        "The places of the check digits are empty, so the zone proves nothing by itself.",
+        "Mahali pa tarakimu za ukaguzi ni patupu, hivyo mistari pekee haithibitishi chochote.",
+        "Les places des chiffres de contrôle sont vides : la zone seule ne prouve rien.",
+    ),
+    "unreadable": (
+        "Not readable", "Haisomeki", "Illisible",
+        "A part of the zone could not be read. Read the document again, or type it in.",
+        "Sehemu ya mistari haikusomeka. Soma hati tena, au iandike.",
+        "Une partie de la zone n'a pas pu être lue. Relisez le document ou saisissez-la.",
+    ),
+    "field_impossible": (
+        "Impossible field", "Sehemu isiyowezekana", "Champ impossible",
+        "A field cannot be as it was read. Read the document again, or compare with the print.",
+        "Sehemu haiwezi kuwa kama ilivyosomwa. Soma hati tena, au linganisha na chapa.",
+        "Un champ ne peut pas être tel qu'il a été lu. Relisez le document ou comparez avec l'imprimé.",
+    ),
+    "line_count": (
+        "Wrong number of lines", "Idadi ya mistari si sahihi", "Nombre de lignes faux",
+        "The reader sent too few or too many lines. Read the document again.",
+        "Kisomaji kimetuma mistari pungufu au mingi mno. Soma hati tena.",
+        "Le lecteur a envoyé trop ou trop peu de lignes. Relisez le document.",
+    ),
+    "line_length": (
+        "Wrong length of a line", "Urefu wa mstari si sahihi", "Longueur de ligne fausse",
+        "A line of the zone is too short or too long. Read the document again.",
+        "Mstari ni mfupi au mrefu mno. Soma hati tena.",
+        "Une ligne de la zone est trop courte ou trop longue. Relisez le document.",
+    ),
+    "line_shifted": (
+        "Shifted line", "Mstari umesogea", "Ligne décalée",
+        "The characters of a line stand beside their places. Read the document again.",
+        "Herufi za mstari haziko mahali pake. Soma hati tena.",
+        "Les caractères d'une ligne sont à côté de leurs places. Relisez le document.",
+    ),
+    "lower_case": (
+        "Small letters", "Herufi ndogo", "Lettres minuscules",
+        "The zone was read with small letters, which no zone has. Read the document again.",
+        "Mistari imesomwa na herufi ndogo, ambazo hazipaswi kuwamo. Soma hati tena.",
+        "La zone a été lue avec des minuscules, ce qu'aucune zone n'a. Relisez le document.",
+    ),
+    "wrong_character": (
+        "Wrong character", "Herufi isiyoruhusiwa", "Caractère interdit",
+        "The zone was read with a character that no zone has. Read the document again.",
+        "Mistari imesomwa na herufi isiyoruhusiwa. Soma hati tena.",
+        "La zone a été lue avec un caractère qu'aucune zone n'a. Relisez le document.",
+    ),
+    "layout_unknown": (
+        "Unknown layout", "Mpangilio haujulikani", "Disposition inconnue",
+        "Codes and dates of the zone are not in their places. Compare with the print.",
+        "Misimbo na tarehe za mistari haziko mahali pake. Linganisha na chapa.",
+        "Les codes et dates de la zone ne sont pas à leurs places. Comparez avec l'imprimé.",
+    ),
+    "expired": (
+        "Expired", "Imeisha muda", "Expiré",
+        "The document has expired.", "Hati imeisha muda wake.", "Le document a expiré.",
+    ),
+    "no_expiry": (
+        "No date of expiry", "Hakuna tarehe ya mwisho", "Pas de date d'expiration",
+        "No end of validity is stated.",
+        "Mwisho wa uhalali haukutajwa.",
+        "Aucune fin de validité n'est indiquée.",
+    ),
+    "expiry_unreadable": (
+        "Date of expiry not readable", "Tarehe ya mwisho haisomeki", "Date d'expiration illisible",
+        "The date of expiry could not be read. Look at the page.",
+        "Tarehe ya mwisho haikusomeka. Angalia ukurasa.",
+        "La date d'expiration n'a pas pu être lue. Regardez la page.",
+    ),
+    "expiry_digit_wrong": (
+        "Date of expiry uncertain", "Tarehe ya mwisho haina uhakika", "Date d'expiration incertaine",
+        "The date of expiry does not fit its check digit, so it proves nothing.",
+        "Tarehe ya mwisho hailingani na tarakimu yake, hivyo haithibitishi chochote.",
+        "La date d'expiration ne correspond pas à son chiffre de contrôle : elle ne prouve rien.",
+    ),
+    "expiry_unverified": (
+        "Maybe the date of issue", "Huenda ni tarehe ya kutolewa", "Peut-être la date d'émission",
+        "On documents of this kind the date may be the date of issue. Look at the page.",
+        "Kwenye hati za aina hii tarehe inaweza kuwa ya kutolewa. Angalia ukurasa.",
+        "Sur ce type de document, la date peut être celle de l'émission. Regardez la page.",
+    ),
+    "no_chip": (
+        "No chip", "Hakuna chipu", "Pas de puce",
+        "No chip answered.", "Hakuna chipu iliyojibu.", "Aucune puce n'a répondu.",
+    ),
+    "chip_expected": (
+        "Chip missing", "Chipu haipo", "Puce absente",
+        "No chip answered, although documents of this kind have one.",
+        "Hakuna chipu iliyojibu, ingawa hati za aina hii huwa nayo.",
+        "Aucune puce n'a répondu, alors que ces documents en ont une.",
+    ),
+    "chip_mute": (
+        "Chip does not answer", "Chipu haijibu", "La puce ne répond pas",
+        "A document is there, but its chip does not answer. Place it alone and flat, without its cover.",
+        "Hati iko kwenye kisomaji, lakini chipu haijibu. Iweke peke yake, ikiwa bapa, bila jalada.",
+        "Un document est sur le lecteur, mais sa puce ne répond pas. Posez-le seul, à plat, sans étui.",
+    ),
+    "document_removed": (
+        "Removed too early", "Imeondolewa mapema", "Retiré trop tôt",
+        "The document was removed during the read. Place it again and leave it there.",
+        "Hati iliondolewa wakati wa kusoma. Iweke tena na uiache.",
+        "Le document a été retiré pendant la lecture. Reposez-le et laissez-le.",
+    ),
+    "document_replaced": (
+        "Next document", "Hati nyingine", "Document suivant",
+        "The next document was presented during the read.",
+        "Hati nyingine iliwekwa wakati wa kusoma.",
+        "Le document suivant a été présenté pendant la lecture.",
+    ),
+    "reader_lost": (
+        "Reader failed", "Kisomaji kimeshindwa", "Lecteur en panne",
+        "The reader failed during the read. Place the document again.",
+        "Kisomaji kilishindwa wakati wa kusoma. Weka hati tena.",
+        "Le lecteur est tombé en panne pendant la lecture. Reposez le document.",
+    ),
+    "complete": (
+        "Read ended", "Usomaji umekamilika", "Lecture terminée",
+        "The read had ended before this check was made.",
+        "Usomaji ulikuwa umekamilika kabla ya ukaguzi huu.",
+        "La lecture était terminée avant ce contrôle.",
+    ),
+    "nothing_in_common": (
+        "Nothing to compare", "Hakuna cha kulinganisha", "Rien à comparer",
+        "The two parts have no field in common that can be compared. Compare the portraits.",
+        "Sehemu mbili hazina data ya pamoja ya kulinganisha. Linganisha picha.",
+        "Les deux parties n'ont aucun champ commun à comparer. Comparez les portraits.",
+    ),
+    "feature_failed": (
+        "Feature wrong", "Alama si sahihi", "Élément non conforme",
+        "The reader found this feature not as it must be. Look at the page yourself.",
+        "Kisomaji kimekuta alama hii si inavyotakiwa. Angalia ukurasa mwenyewe.",
+        "Le lecteur a trouvé cet élément non conforme. Examinez la page vous-même.",
+    ),
+    "feature_absent": (
+        "No such feature", "Alama haipo", "Élément absent",
+        "Documents of this kind do not have this feature.",
+        "Hati za aina hii hazina alama hii.",
+        "Les documents de ce type n'ont pas cet élément.",
+    ),
+    "not_decided": (
+        "Not decided", "Haijaamuliwa", "Non décidé",
+        "The reader could not decide about this feature. Look at the page yourself.",
+        "Kisomaji hakikuweza kuamua kuhusu alama hii. Angalia ukurasa mwenyewe.",
+        "Le lecteur n'a pas pu se prononcer sur cet élément. Examinez la page vous-même.",
+    ),
+    "not_run": (
+        "Not checked", "Haikukaguliwa", "Non contrôlé",
+        "The reader did not complete this check. Place the document again.",
+        "Kisomaji hakikukamilisha ukaguzi huu. Weka hati tena.",
+        "Le lecteur n'a pas terminé ce contrôle. Reposez le document.",
+    ),
+    "not_available": (
+        "Not available", "Haipatikani", "Indisponible",
+        "The reader had no result of this check. Place the document again.",
+        "Kisomaji hakikuwa na matokeo ya ukaguzi huu. Weka hati tena.",
+        "Le lecteur n'avait pas de résultat de ce contrôle. Reposez le document.",
+    ),
+    "vendor_word_unknown": (
+        "Unknown result", "Matokeo hayajulikani", "Résultat inconnu",
+        "The reader's result is a word that the post does not know. Look at the page yourself.",
+        "Matokeo ya kisomaji ni neno ambalo kituo hakilijui. Angalia ukurasa mwenyewe.",
+        "Le résultat du lecteur est un mot que le poste ne connaît pas. Examinez la page vous-même.",
+    ),
+    "server_lost": (
+        "Check server lost", "Seva ya ukaguzi imepotea", "Serveur de contrôle perdu",
+        "The server that checks pages does not answer. Place the document again.",
+        "Seva inayokagua kurasa haijibu. Weka hati tena.",
+        "Le serveur qui contrôle les pages ne répond pas. Reposez le document.",
+    ),
+    "server_timeout": (
+        "Check server too slow", "Seva ya ukaguzi ni polepole", "Serveur de contrôle trop lent",
+        "The server that checks pages did not answer in time. Place the document again.",
+        "Seva inayokagua kurasa haikujibu kwa wakati. Weka hati tena.",
+        "Le serveur qui contrôle les pages n'a pas répondu à temps. Reposez le document.",
+    ),
+    "answer_unreadable": (
+        "Answer not readable", "Jibu halisomeki", "Réponse illisible",
+        "The answer of the server that checks pages could not be read. Tell a technician.",
+        "Jibu la seva inayokagua kurasa halikusomeka. Mwambie fundi.",
+        "La réponse du serveur qui contrôle les pages est illisible. Prévenez un technicien.",
+    ),
+    "model_unknown": (
+        "Unknown kind of document", "Aina ya hati haijulikani", "Type de document inconnu",
+        "The reader does not know this kind of document, so its features were not checked.",
+        "Kisomaji hakiijui aina hii ya hati, hivyo alama zake hazikukaguliwa.",
+        "Le lecteur ne connaît pas ce type de document : ses éléments n'ont pas été contrôlés.",
+    ),
+})  # fmt: skip

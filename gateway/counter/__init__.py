@@ -1,0 +1,1 @@
+"""The counter page for officers: static files for browsers, built by `make counter`."""

@@ -1,0 +1,5 @@
+/** Worker of `ticks.ts`: a message every second. */
+
+setInterval(() => postMessage(0), 1000)
+
+export {}

@@ -1,0 +1,1 @@
+"""A counter page in Chromium, before a simulated post."""
