@@ -25,7 +25,8 @@ from drivers.command import CommandArguments, CommandRefusal, Invocation, Refusa
 CLOSED, OPEN, BETWEEN = (False, True), (True, False), (False, False)
 """Open limit and closed limit."""
 BOTH = (True, True)
-REOPEN = Actuation(ActuationKind.REOPEN)
+REOPEN, STOP = Actuation(ActuationKind.REOPEN), Actuation(ActuationKind.STOP)
+NO_STOP = {"doors": [{k: v for k, v in ONE_DOOR["doors"][0].items() if k != "stop"}]}
 
 
 class MachineFixture:
@@ -531,6 +532,45 @@ def test_other_master_is_latched() -> None:
     machine.open(10.8)
 
 
+@pytest.mark.parametrize(("wiring", "written"), [(NO_STOP, REOPEN), ({}, STOP)])
+def test_commanded_closing_is_reversed_after_another_master(
+    wiring: dict[str, Any], written: Actuation
+) -> None:
+    """Its relay is open again; without a stop contact, only a reopening keeps the boom from the person."""
+    machine = MachineFixture(ONE_DOOR | wiring)
+    machine.closing(20)
+    machine.relays(20.8)
+    machine.relays(20.9, 1)
+    machine.relays(21)
+    assert machine.alarms == [AlarmKind.OTHER_MASTER]
+    machine.sense(21.2, BETWEEN, presence=True)
+    assert machine.machine.due(21.5) == (written,)
+
+
+def test_closed_relay_of_another_master_keeps_the_reopening_back() -> None:
+    """Opening and closing contacts are never closed at the same time."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.8)
+    machine.relays(20.9, 1)
+    machine.sense(21.2, BETWEEN, presence=True)
+    assert machine.machine.due(21.5) == ()
+    machine.relays(21.6)
+    assert machine.machine.due(22) == (REOPEN,)
+
+
+def test_opening_ends_after_another_master() -> None:
+    """A boom that falls while it should open was not closed by this gateway: a person must look."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.sense(20)
+    machine.open(20)
+    machine.sense(20.2, OPEN)
+    machine.relays(20.3, 1)
+    machine.relays(20.5)
+    machine.sense(20.6, BETWEEN, presence=True)
+    assert REOPEN not in machine.machine.due(21)
+
+
 # Obstruction of a closing barrier.
 
 
@@ -867,9 +907,6 @@ def test_does_not_reopen_after_a_stop() -> None:
 
     assert machine.machine.due(21.5) == ()
     assert machine.alarms.count(AlarmKind.OBSTRUCTION_WHILE_CLOSING) == 1
-
-
-NO_STOP = {"doors": [{k: v for k, v in ONE_DOOR["doors"][0].items() if k != "stop"}]}
 
 
 @pytest.mark.parametrize("person_s", [20.4, 20.7, 22.0])
