@@ -571,6 +571,29 @@ def test_opening_ends_after_another_master() -> None:
     assert REOPEN not in machine.machine.due(21)
 
 
+@pytest.mark.parametrize("control", ["", "key"])
+def test_flicker_of_the_limit_it_has_left_hides_no_closing(control: str) -> None:
+    """A commanded closing has not ended, whatever the open limit shows for less than half a second."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.9)
+    machine.sense(22, OPEN)
+    machine.sense(22.2, OPEN, presence=True)
+    machine.sense(22.4, BETWEEN, presence=True, inputs={"key_switch": control == "key"})
+    assert AlarmKind.NOT_STARTED not in machine.alarms
+    assert REOPEN in machine.machine.due(22.4)
+
+
+@pytest.mark.parametrize(("until_s", "alarms"), [(22.4, []), (22.5, [AlarmKind.NOT_STARTED])])
+def test_door_that_returns_ends_its_movement(until_s: float, alarms: list[AlarmKind]) -> None:
+    """Once the limit that it had left is steady."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(22, OPEN)
+    machine.sense(until_s, OPEN)
+    assert machine.alarms == alarms
+
+
 # Obstruction of a closing barrier.
 
 
