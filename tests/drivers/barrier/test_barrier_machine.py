@@ -666,7 +666,9 @@ def test_open_limit_before_the_reopening_must_be_steady() -> None:
     assert machine.machine.due(20.9) == ()
 
 
-def test_reopening_ends_at_two_readings_since() -> None:
+@pytest.mark.parametrize(("limits", "due"), [(OPEN, ()), (BETWEEN, (REOPEN,))])
+def test_reopening_ends_at_two_readings_since(limits: tuple[bool, bool], due: tuple[Actuation, ...]) -> None:
+    """A single one may be a flicker: it keeps the reopening back, and does not end it."""
     machine = MachineFixture()
     machine.closing(20)
     machine.sense(20.2, OPEN, presence=True)
@@ -675,9 +677,9 @@ def test_reopening_ends_at_two_readings_since() -> None:
     machine.write(REOPEN, 20.5)
     machine.relays(21.2)
     machine.sense(20.7, OPEN, presence=True)
-    assert machine.machine.due(22.5) == (REOPEN,)
-    machine.sense(20.9, OPEN, presence=True)
     assert machine.machine.due(22.5) == ()
+    machine.sense(20.9, limits, presence=True)
+    assert machine.machine.due(22.5) == due
 
 
 def test_reopening_ends_once_steadily_closed() -> None:
@@ -997,6 +999,21 @@ def test_closing_needs_a_quick_reading(asked_s: float, is_refused: bool) -> None
         assert machine.refusal(CloseBarrier(), asked_s + 0.1) is RefusalReason.UNSAFE
         machine.sense(asked_s + 0.2, OPEN, answered_s=asked_s + 0.3)
     assert machine.close(asked_s + 0.3).actuation == Actuation(ActuationKind.CLOSE)
+
+
+def test_reopening_that_arrives_is_not_repeated() -> None:
+    """It is sensed open just when the reopening would be written again, and once more for good."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.relays(20.9)
+    machine.sense(21, BETWEEN, presence=True)
+    machine.write(RELEASE, 21)
+    machine.write(REOPEN, 21.3)
+    machine.sense(23.3, OPEN)
+    assert machine.machine.due(23.3) == ()
+    machine.sense(23.5, OPEN)
+    machine.sense(23.7, BOTH)
+    assert machine.machine.due(26) == ()
 
 
 def test_closing_a_closed_door_moves_nothing() -> None:
