@@ -63,12 +63,10 @@ class EventAssembler:
             if _roles(received) <= images.keys():
                 self._deliver(event_id)
 
-    def on_event(
-        self, position: Position, payload: bytes, deadline_s: float | None, jws: str | None = None
-    ) -> None:
+    def on_event(self, position: Position, payload: bytes, deadline_s: float, jws: str | None = None) -> None:
         """Take an event; raises ValidationError.
 
-        `deadline_s`: moment when it becomes stale, of the event loop's clock; None: never.
+        `deadline_s`: moment when it becomes stale, of the event loop's clock.
         """
         if self._verifier is not None and not self._verifier.verify_event(position, payload, jws):
             return

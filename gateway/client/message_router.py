@@ -82,7 +82,7 @@ class MessageRouter:
                 if message.retain:  # an event is never retained by a gateway: its age is unknown
                     self._discarded.expired += 1
                 else:
-                    lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
+                    # A gateway limits the life of every event; Mosquitto leaves out a remaining 0.
+                    lasts_s = getattr(message.properties, "MessageExpiryInterval", 0)
                     said = dict(getattr(message.properties, "UserProperty", ()))
-                    deadline_s = None if lasts_s is None else sent_after_s + lasts_s
-                    self._assembler.on_event(where.position, payload, deadline_s, said.get("jws"))
+                    self._assembler.on_event(where.position, payload, sent_after_s + lasts_s, said.get("jws"))

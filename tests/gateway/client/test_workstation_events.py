@@ -82,6 +82,14 @@ async def test_retained_event_is_dropped(open_desk: OpenDesk, publisher: EventPu
     assert (await desk.view()).discarded["expired"] == 1
 
 
+async def test_event_of_which_no_second_is_left_is_dropped(desk: Desk, publisher: EventPublisher) -> None:
+    """Every gateway limits the life of its events; Mosquitto leaves out a remaining life of 0 seconds."""
+    await publisher.event(1, lasts_s=None)
+    await publisher.event(2)
+    assert await numbers(desk, 1) == [2]
+    assert (await desk.view()).discarded["expired"] == 1
+
+
 async def test_restarted_workstation_gets_missed_events(
     open_desk: OpenDesk, publisher: EventPublisher
 ) -> None:

@@ -7,7 +7,7 @@ export interface InboundMessage {
   readonly topic: string
   readonly payload: Uint8Array
   readonly retain: boolean
-  /** Remaining life when the broker sent it, in seconds; undefined: no limit. */
+  /** Remaining life when the broker sent it, in seconds; undefined: no limit, or none left. */
   readonly expiresS: number | undefined
   readonly user: UserProperties
   /** Moment before which the broker had not sent it, of `nowS()`. */

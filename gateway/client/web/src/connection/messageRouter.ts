@@ -91,7 +91,8 @@ export class MessageRouter {
       return
     }
     // Its life began before it was sent: what waited on its way, such as for a frozen page, is older than it looks.
-    const deadlineS = message.expiresS === undefined ? undefined : message.sentAfterS + message.expiresS
+    // A gateway limits the life of every event; Mosquitto leaves out a remaining 0.
+    const deadlineS = message.sentAfterS + (message.expiresS ?? 0)
     const jws = userProperty(message, SIGNATURE_PROPERTY)
     await this.#to.assembler.onEvent(position, message.payload, deadlineS, jws)
   }
