@@ -129,7 +129,7 @@ def _difference(layout: tuple[int, ...], lengths: tuple[int, ...]) -> int:
 def _character_faults(lines: Sequence[str]) -> Iterator[ZoneFault]:
     """Name the first foreign character of each line by its place."""
     for number, line in enumerate(lines, start=1):
-        small = sum(character.islower() for character in line)
+        small = sum(map(str.islower, line))
         if small:
             place = next(at for at, character in enumerate(line, start=1) if character.islower())
             yield ZoneFault(
