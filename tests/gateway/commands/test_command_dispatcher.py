@@ -263,7 +263,9 @@ async def test_moves_are_rare_whoever_asks() -> None:
     refused(dispatcher.arrive("open-up", "counter-2"), CommandReason.RATE_LIMITED)
     for _ in range(10):
         dispatcher.done("stop")
-    dispatcher.time.advance(2)
+    dispatcher.time.advance(1.9)
+    refused(dispatcher.arrive("open-up"), CommandReason.RATE_LIMITED)
+    dispatcher.time.advance(0.1)
     dispatcher.done("open-up")
     dispatcher.time.advance(2)
     dispatcher.done("open-up")

@@ -114,6 +114,9 @@ async def test_unknown_stations_share_answers(dispatcher: DispatcherFixture) -> 
 
     assert sum(len(one) for one in answers) == ANSWERS_PER_S
     assert len(dispatcher.arrive("fly")) == 1, "a known station has its own"
+    dispatcher.time.advance(0.1)
+    answers = [dispatcher.arrive("look", f"unknown-{number}") for number in range(10)]
+    assert sum(len(one) for one in answers) == ANSWERS_PER_S // 10
     dispatcher.time.advance(1)
     assert len(dispatcher.arrive("look", "unknown-0")) == 1
 
