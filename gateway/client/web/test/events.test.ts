@@ -38,7 +38,7 @@ function assembled(): { assembler: EventAssembler; delivered: ReceivedEvent[]; d
 
 test('event is delivered once, and its type narrows its data', async () => {
   const { assembler, delivered, discarded } = assembled()
-  for (const seq of [1, 1, 4]) await assembler.onEvent('lane-1/reader', event(seq), undefined, undefined)
+  for (const seq of [1, 1, 4]) await assembler.onEvent('lane-1/reader', event(seq), Infinity, undefined)
   assert.deepEqual(delivered.map(({ envelope }) => envelope.seq), [1, 4])
   assert.deepEqual([discarded.duplicates, discarded.missing], [1, 2])
   const [first] = delivered
@@ -49,7 +49,7 @@ test('event is delivered once, and its type narrows its data', async () => {
 
 test('event of a known type whose data do not fit is unreadable, of an unknown type plain JSON', async () => {
   const { assembler, delivered } = assembled()
-  await assert.rejects(assembler.onEvent('lane-1/reader', event(1, { fault: 3 }), undefined, undefined))
+  await assert.rejects(assembler.onEvent('lane-1/reader', event(1, { fault: 3 }), Infinity, undefined))
   assert.equal(delivered.length, 0)
 })
 
@@ -57,7 +57,7 @@ test('image is kept until its event, and its event waits for it', async () => {
   const { assembler, delivered } = assembled()
   const facts = { role: 'page_vi', media_type: 'image/jpeg', bytes: 1, sha256: '0'.repeat(64) }
   const listing = { fault: 'cut', size_bytes: 1, attachments: [facts] }
-  await assembler.onEvent('lane-1/reader', event(1, listing), undefined, undefined)
+  await assembler.onEvent('lane-1/reader', event(1, listing), Infinity, undefined)
   assert.equal(delivered.length, 0)
   await assembler.onImage('01938f3e-7c1a-7b5e-9d55-000000000001', 'page_vi', Uint8Array.of(7))
   assert.deepEqual(delivered[0]?.images.get('page_vi'), Uint8Array.of(7))
