@@ -191,6 +191,18 @@ async def test_repeated_stop_within_the_time_of_its_relay_only_closes() -> None:
     await board.open_all_relays()
 
 
+async def test_release_by_name_ends_the_count_of_lost_ones() -> None:
+    """A board that has acknowledged it is not given up for those that were lost before and after."""
+    board = LossyBoard(*["open all"] * RELEASE_ATTEMPTS)
+    await board.pulse_relay(1, 60)
+    for attempt in range(RELEASE_ATTEMPTS):
+        if attempt == RELEASE_ATTEMPTS - 1:
+            await board._open_relay_once(1)
+        with pytest.raises(LinkError):
+            await board.open_all_relays()
+    board._raise_if_stuck()
+
+
 async def test_relay_that_does_not_open_is_told() -> None:
     board = BoardInMemory(Cause.NO_RESPONSE, lost_releases=RELEASE_ATTEMPTS)
     board._closed_by_us.add(3)

@@ -15,7 +15,6 @@ from drivers.barrier.board import Board, BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
 from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
-from drivers.barrier.boards.release import RELEASE_ATTEMPTS
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.modbus.link import ModbusLink
@@ -274,20 +273,6 @@ async def test_lost_confirmation_opens_the_relay_once_more(path: Path | None) ->
         await site.log.until(lambda: len(site.log.releases) == 2)
         assert [frame.function for frame in site.log.releases] == [5, 5]
         assert len(await board.read_inputs()) == 8
-
-
-async def test_release_before_a_reading_counts() -> None:
-    """A board that has acknowledged it is not given up for the releases that were lost before and after."""
-    async with site_of(WATCHED) as site, opened(site, WATCHED, response_timeout_s=WITHIN_S) as board:
-        await board.pulse_relay(0, 60)
-        site.inject(LostReply(exchanges=RELEASE_ATTEMPTS - 1, of="writes"))
-        for _ in range(RELEASE_ATTEMPTS - 1):
-            await failed(board.open_all_relays())
-        assert len(await board.read_inputs()) == 8
-        site.inject(LostRequest(of="writes"))
-        await failed(board.open_all_relays())
-        assert len(await board.read_inputs()) == 8
-        await board.open_all_relays()
 
 
 async def test_no_reading_between_lost_releases() -> None:
