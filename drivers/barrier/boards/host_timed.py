@@ -2,14 +2,22 @@
 
 import asyncio
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable
 
 from drivers.barrier.board import BoardRefused, PulseEnd
-from drivers.barrier.boards.release import RELEASE_ATTEMPTS, ReleaseRefusedError, ReleasingBoard
+from drivers.barrier.boards.release import (
+    REFUSED_PAUSE_S,
+    RELEASE_ATTEMPTS,
+    ReleaseRefusedError,
+    ReleasingBoard,
+)
 from drivers.links.link import Action, Cause, LinkError
 
 SILENCE_MARGIN_S = 0.3
 """Silence beyond a watchdog's time, in seconds, so that it certainly opens the relays."""
+TIME_RELAY_RESET_S = 0.1
+"""Time for which a contact is open until a time relay behind it is ready again, in seconds."""
 
 
 def _allow() -> None:
@@ -23,6 +31,9 @@ class HostTimedBoard(ReleasingBoard):
     acknowledges it. If the board does not, the driver reads nothing more from it, and a board that refuses to
     open its relays gets no request at all for longer than its watchdog waits: requests would restart that
     watchdog. A later release that is acknowledged ends both.
+
+    `PulseEnd.BOARD_TIMED` means a time relay behind such a board, of `release_timeout_s`. It starts when the
+    contact closes: a frame that closes a closed relay once more does not restart it.
     """
 
     pulse_end: PulseEnd
@@ -32,6 +43,10 @@ class HostTimedBoard(ReleasingBoard):
         super().__init__()
         self._closed_by_us: set[int] = set()
         """Relays that a frame of this driver has closed, or may have closed."""
+        self._closed_since_s: dict[int, float] = {}
+        """Time of the first frame that has closed a relay, or may have, since it was certainly open."""
+        self._pulse_counts: Counter[int] = Counter()
+        """Number of pulses that were written, by relay."""
         self._ends: dict[int, asyncio.Task[None]] = {}
         self._stuck: LinkError | None = None
         self._failed_releases = 0
@@ -63,18 +78,26 @@ class HostTimedBoard(ReleasingBoard):
     ) -> None:
         """Implement `Board.pulse_relay`."""
         self._raise_if_silent() if urgent else self._raise_if_stuck()
-        going_on = relay in self._closed_by_us
 
         with self._permit(by_s) as permit:
+            lost_reset = None
+            if urgent and self._must_open_first(relay, for_s):
+                lost_reset = await self._reset_time_relay(relay)
+            going_on = relay in self._closed_by_us
 
             def before_write() -> None:
                 permit.use()
                 if end := self._ends.pop(relay, None):
                     end.cancel()
+                if relay not in self._closed_by_us:
+                    self._closed_since_s[relay] = asyncio.get_running_loop().time()
                 self._closed_by_us.add(relay)
+                self._pulse_counts[relay] += 1
 
             try:
                 await self._switch_relay(relay, True, urgent=urgent, before_write=before_write)
+                if lost_reset is not None:
+                    raise lost_reset
             except BoardRefused:
                 if permit.is_used and not going_on:
                     self._closed_by_us.discard(relay)
@@ -89,20 +112,63 @@ class HostTimedBoard(ReleasingBoard):
                 if permit.is_used and relay in self._closed_by_us and not permit.is_withdrawn:
                     self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
 
+    def _must_open_first(self, relay: int, for_s: float) -> bool:
+        """Return True if a time relay would open the contact before the end of a pulse that begins now."""
+        if self.pulse_end is not PulseEnd.BOARD_TIMED or relay not in self._closed_by_us:
+            return False
+        left_s = self._closed_since_s[relay] + self.release_timeout_s - asyncio.get_running_loop().time()
+        return left_s < for_s
+
+    async def _reset_time_relay(self, relay: int) -> LinkError | None:
+        """Open a relay, so that closing it is a new pulse; return the error if that is not acknowledged.
+
+        The relay is closed all the same then: the frame before may have been lost as well. But the pulse
+        counts as unacknowledged.
+        """
+        try:
+            await self._open_relay_once(relay)
+        except BoardRefused as refused:
+            return ReleaseRefusedError(str(refused))
+        except LinkError as lost:
+            return lost
+        await asyncio.sleep(TIME_RELAY_RESET_S)
+        return None
+
     async def _end(self, relay: int, after_s: float) -> None:
         await asyncio.sleep(after_s)
         try:
-            try:
-                await self._switch_relay(relay, False, urgent=True, before_write=_allow)
-            except (BoardRefused, LinkError):
-                await self._repeat_release()
+            await self._open_relay(relay)
         except LinkError as error:
             self._give_up(relay, error)
-        else:
-            self._closed_by_us.discard(relay)
         finally:
             if self._ends.get(relay) is asyncio.current_task():
                 del self._ends[relay]
+
+    async def _open_relay(self, relay: int) -> None:
+        """Open one relay; repeat that until the board acknowledges it. Raises the last LinkError.
+
+        The others stay as they are: one may have been closed meanwhile, for a stop.
+        """
+        for left in reversed(range(1 + RELEASE_ATTEMPTS)):
+            try:
+                await self._open_relay_once(relay)
+            except BoardRefused as refused:
+                if not left:
+                    raise ReleaseRefusedError(str(refused)) from None
+                await asyncio.sleep(REFUSED_PAUSE_S)
+            except LinkError:
+                if not left:
+                    raise
+            else:
+                return
+
+    async def _open_relay_once(self, relay: int) -> None:
+        """Open one relay with one frame; note it once acknowledged, unless a pulse has come meanwhile."""
+        pulses = self._pulse_counts[relay]
+        await self._switch_relay(relay, False, urgent=True, before_write=_allow)
+        if self._pulse_counts[relay] == pulses:
+            self._closed_by_us.discard(relay)
+            self._failed_releases = 0
 
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""

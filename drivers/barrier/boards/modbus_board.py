@@ -277,7 +277,7 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
         for left in reversed(range(RELEASE_ATTEMPTS)):
             try:
                 for relay in sorted(self._unreleased):
-                    await self._switch_relay(relay, False, urgent=True, before_write=_allow)
+                    await self._open_relay_once(relay)
             except BoardRefused as refused:
                 if not left:
                     raise ReleaseRefusedError(str(refused)) from None

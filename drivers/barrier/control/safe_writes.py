@@ -101,7 +101,15 @@ class SafeWrites:
         if self.has(RelayFault.STUCK):
             return self._released_s is None or now_s - self._released_s >= STUCK_AGAIN_S
         if self.has(RelayFault.FOREIGN):
-            return False  # its master would close it again: a person must act
+            # Its master may close it again: a person must act. One release is written nevertheless, for a
+            # person in the way of a closing that this gateway commanded and that no contact can stop.
+            return any(
+                one.obstruction.is_due
+                and one.obstruction.is_of_command
+                and not one.obstruction.is_released
+                and one.wiring.stop is None
+                for one in self._doors
+            )
         danger = now.latches.emergency or now.is_sensing_slow
         return any(
             ((danger or one.obstruction.is_due) and self._relays.open_since_s(one.wiring.close) is None)

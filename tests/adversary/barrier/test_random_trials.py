@@ -26,6 +26,11 @@ FOUND = (
     ("generic-watchdog", 36033),  # an emergency that only the identification of the board has read
     ("generic-pulse", 48012),  # another master in the middle of a closing, without a stop contact
     ("wirenboard-tcp", 48113),  # a reopening that arrives just when it is due again
+    ("generic-watchdog", 48071),  # a stop while the end of another pulse is lost
+    ("generic-watchdog", 48123),  # the same, by lost responses
+    ("kmtronic", 48115),  # a second stop behind a time relay
+    ("wirenboard-rtu", 48079),  # a board given up whose relay had just been acknowledged as open
+    ("wirenboard-rtu", 48108),  # another master that holds a closing, without a stop contact
 )
 """Boards and seeds of trials that have found faults of the driver, all mended since."""
 

@@ -547,14 +547,17 @@ def test_commanded_closing_is_reversed_after_another_master(
     assert machine.machine.due(21.5) == (written,)
 
 
-def test_closed_relay_of_another_master_keeps_the_reopening_back() -> None:
-    """Opening and closing contacts are never closed at the same time."""
+def test_closed_relay_of_another_master_is_released_once() -> None:
+    """Opening and closing contacts are never closed at the same time, and two masters do not fight."""
     machine = MachineFixture(ONE_DOOR | NO_STOP)
     machine.closing(20)
     machine.relays(20.8)
     machine.relays(20.9, 1)
     machine.sense(21.2, BETWEEN, presence=True)
-    assert machine.machine.due(21.5) == ()
+    assert machine.machine.due(21.2) == (RELEASE,)
+    machine.write(RELEASE, 21.2)
+    machine.relays(21.4, 1)
+    assert machine.machine.due(21.5) == (), "its master has closed it again"
     machine.relays(21.6)
     assert machine.machine.due(22) == (REOPEN,)
 
@@ -679,6 +682,7 @@ def test_reopening_ends_at_two_readings_since(limits: tuple[bool, bool], due: tu
     machine.sense(20.7, OPEN, presence=True)
     assert machine.machine.due(22.5) == ()
     machine.sense(20.9, limits, presence=True)
+    machine.sense(21.1, BETWEEN)  # an open limit alone would keep it back as well
     assert machine.machine.due(22.5) == due
 
 

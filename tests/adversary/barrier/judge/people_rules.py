@@ -19,6 +19,8 @@ AGAIN_S = 2.2
 """Time until a reopening that shows no effect is written again, in seconds."""
 REPEATED_S = 0.25
 """Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
+LEAVES_S = 0.3
+"""Time until a door has left the zone of its limit switch, in seconds."""
 FLICKER_S = 0.46
 """Longest flicker of a wire, in seconds."""
 POLL_S = 0.2
@@ -164,7 +166,7 @@ def _is_closed_by_another(case: Case, door: DoorFacts, close: Action, moved_s: f
 
 def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
-        start_s = case.readable_s(max(from_s, closing.from_s))
+        start_s = case.readable_s(max(from_s, _held_until_s(case, door, closing.from_s)))
         if start_s >= closing.to_s or to_s - start_s < 0.4 or from_s < 0:
             continue
         if case.signal("emergency").ever(start_s - 1, closing.to_s) or case.signal("key_switch").ever(
@@ -225,6 +227,24 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         case.blame(invariant, rule, limit_s, text, closing.action.wire, closing.start, person, *tried[:3])
         return
     _alarmed(case, door, closing)
+
+
+def _held_until_s(case: Case, door: DoorFacts, from_s: float) -> float:
+    """Return when a door whose motor closes it since `from_s` truly leaves the open end where it is stuck."""
+    name = f"{door.name}-open-limit" if door.name else "open-limit"
+    truly = [
+        (one.at_s, bool(one.details["active"]))
+        for one in case.truths
+        if one.what == "signal" and one.details.get("signal") == name
+    ]
+    is_open = [active for at_s, active in truly if at_s <= from_s][-1:] == [True]
+    left_s = next((at_s for at_s, active in truly if at_s > from_s and not active), case.end_s)
+    is_stuck = any(
+        one.name == "stuck-boom" and one.details.get("door") == door.name
+        and one.at_s <= left_s and from_s <= one.until_s and left_s <= one.until_s + LEAVES_S
+        for one in case.troubles
+    )  # fmt: skip
+    return left_s if is_open and is_stuck else from_s
 
 
 def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:

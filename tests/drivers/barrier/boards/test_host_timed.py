@@ -1,7 +1,7 @@
 """Numato's responses in any chunks, and pulses of the host without a response, on a board in memory."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from plain_words import assert_sentence
@@ -121,6 +121,86 @@ async def test_other_lost_pulses_end_by_their_time(
     board: BoardInMemory, urgent: bool, frames: list[str]
 ) -> None:
     assert await frames_of_a_lost_pulse(board, urgent=urgent) == frames
+
+
+class LossyBoard(HostTimedBoard):
+    """A board that acknowledges every frame but those in `lost`, once each; `release_timeout_s` as given."""
+
+    pulse_end = PulseEnd.BOARD_TIMED
+
+    def __init__(self, *lost: str, time_relay_s: float = 1.0) -> None:
+        super().__init__()
+        self.release_timeout_s = time_relay_s
+        self.frames: list[str] = []
+        self.at_loss: Callable[[], Awaitable[None]] | None = None
+        """Called once, while the first lost frame waits for its response."""
+        self._lost = list(lost)
+
+    async def _switch_relay(
+        self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
+    ) -> None:
+        before_write()
+        await self._take(f"{'close' if closed else 'open'} {relay}")
+
+    async def _open_all(self) -> None:
+        await self._take("open all")
+
+    async def _take(self, frame: str) -> None:
+        self.frames.append(frame)
+        if frame in self._lost:
+            self._lost.remove(frame)
+            meanwhile, self.at_loss = self.at_loss, None
+            if meanwhile is not None:
+                await meanwhile()
+            raise LinkError(Cause.NO_RESPONSE, "The board does not respond.", Action.WAIT)
+
+
+@pytest.mark.parametrize("lost", [("open 1",), ("open 1",) * 3])
+async def test_lost_end_of_a_pulse_leaves_a_stop(lost: tuple[str, ...]) -> None:
+    board = LossyBoard(*lost)
+    board.at_loss = lambda: board.pulse_relay(2, 5, urgent=True)
+    await board.pulse_relay(1, 0.0)
+    await asyncio.wait({board._ends[1]})
+    assert board.frames == ["close 1", "open 1", "close 2", *lost]
+    await board.open_all_relays()
+
+
+async def test_second_stop_behind_a_time_relay_is_a_new_pulse() -> None:
+    board = LossyBoard(time_relay_s=0.0)
+    await board.pulse_relay(2, 5, urgent=True)
+    await board.pulse_relay(2, 5, urgent=True)
+    assert board.frames == ["close 2", "open 2", "close 2"]
+    await board.open_all_relays()
+
+
+async def test_second_stop_whose_contact_may_not_have_opened_is_unacknowledged() -> None:
+    board = LossyBoard("open 2", time_relay_s=0.0)
+    await board.pulse_relay(2, 5, urgent=True)
+    with pytest.raises(LinkError):
+        await board.pulse_relay(2, 5, urgent=True)
+    assert board.frames == ["close 2", "open 2", "close 2"]
+    await board.open_all_relays()
+
+
+async def test_repeated_stop_within_the_time_of_its_relay_only_closes() -> None:
+    board = LossyBoard("close 2", time_relay_s=10)
+    with pytest.raises(LinkError):
+        await board.pulse_relay(2, 5, urgent=True)
+    await board.pulse_relay(2, 5, urgent=True)
+    assert board.frames == ["close 2", "close 2"]
+    await board.open_all_relays()
+
+
+async def test_release_by_name_ends_the_count_of_lost_ones() -> None:
+    """A board that has acknowledged it is not given up for those that were lost before and after."""
+    board = LossyBoard(*["open all"] * RELEASE_ATTEMPTS)
+    await board.pulse_relay(1, 60)
+    for attempt in range(RELEASE_ATTEMPTS):
+        if attempt == RELEASE_ATTEMPTS - 1:
+            await board._open_relay_once(1)
+        with pytest.raises(LinkError):
+            await board.open_all_relays()
+    board._raise_if_stuck()
 
 
 async def test_relay_that_does_not_open_is_told() -> None:

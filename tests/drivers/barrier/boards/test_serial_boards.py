@@ -131,13 +131,13 @@ async def test_unanswered_command_is_sent_once_and_ends(numato: SerialSite) -> N
     assert len(numato.log.actuations) == 1
 
 
-async def test_unconfirmed_opening_opens_all(numato: SerialSite) -> None:
+async def test_unconfirmed_opening_is_repeated(numato: SerialSite) -> None:
     async with opened(numato, response_timeout_s=WITHIN_S) as board:
         await board.pulse_relay(0, 0.1)
         numato.inject(LostRequest(of="writes"))
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
         assert await board.read_inputs()
-    assert [one.wire for one in numato.log.releases] == [b"relay off 0\r", b"relay writeall 0\r"]
+    assert [one.wire for one in numato.log.releases] == [b"relay off 0\r"] * 2
 
 
 async def test_late_or_double_responses_are_ignored(numato: SerialSite) -> None:

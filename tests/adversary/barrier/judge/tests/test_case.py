@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from adversary.barrier.judge.case import Case
 from adversary.barrier.judge.records import Device, Life, Wire
 from adversary.barrier.judge.tests.story import (
     FACTS,
@@ -218,3 +219,15 @@ def test_time_relay_ends_a_contact(facts: object, close_s: float, broken: set[tu
     story.contact(3.0, 6.0, OPEN)
     story.contact(close_s, close_s + 0.5, 1)
     assert {rule for rule in story.rules(8.0) if rule[0] == 8} == broken
+
+
+@pytest.mark.parametrize(
+    ("until_s", "doubtful"), [(2.995, True), (3.005, True), (2.95, False), (3.05, False)]
+)
+def test_reading_that_an_adapter_has_held_is_doubtful(until_s: float, doubtful: bool) -> None:
+    """It was asked for at some time of the stall, and may have been given up since."""
+    story = Story()
+    story.trouble(1.0, "stall", until_s, discards=False)
+    story.frame(3.0, "0200000008", "020100")
+    (reading,) = Case(story.facts, story.records).readings
+    assert reading.is_doubtful is doubtful

@@ -105,6 +105,27 @@ def test_reopening_missing_or_late_is_found(reopened_s: float | None, broken: se
     assert reopened(closing_on_a_person(), reopened_s) - {NO_WRITE} == broken
 
 
+@pytest.mark.parametrize(
+    ("fault", "until_s", "reopened_s", "broken"),
+    [
+        ("stuck-boom", 4.4, 4.81, False),
+        ("stuck-boom", 4.4, 4.83, True),
+        ("stuck-boom", 4.1, 4.81, True),  # free for longer than it takes to leave the limit
+        ("lift", 4.4, 4.81, True),
+    ],
+)
+def test_boom_that_is_stuck_open_closes_on_nobody(
+    fault: str, until_s: float, reopened_s: float, broken: bool
+) -> None:
+    """It leaves its open limit at 4.5 s."""
+    story = closing_on_a_person()
+    story.pulse_signal(3.11, 4.5, "open_limit")
+    for at_s, active in ((1.0, True), (4.5, False)):
+        story.add(Truth(at_s, "signal", "", {"signal": "open-limit", "active": active}))
+    story.trouble(3.0, fault, until_s, door="")
+    assert (LATE in reopened(story, reopened_s)) is broken
+
+
 @pytest.mark.parametrize(("left_s", "broken"), [(4.31, False), (4.41, True)])
 def test_person_who_passes_is_excused(left_s: float, broken: bool) -> None:
     """A presence of less than 0.4 s may fall between two readings of a driver."""
