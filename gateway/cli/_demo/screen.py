@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.panel import Panel
@@ -219,7 +220,7 @@ def _console(console: ConsoleSection) -> str:
 
 def _counter_page(post: Post) -> str:
     """Return the line of the counter page, empty if the post has none."""
-    if post.counter is None:
+    if post.counter is None or find_spec("websockets") is None:
         return ""
     lane = next(iter(post.devices)).lane
     built = "" if PAGE_FILES.is_dir() else "[yellow] not built yet: make counter[/]"
