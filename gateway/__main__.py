@@ -13,6 +13,7 @@ from gateway.base_install import missing_modules
 from gateway.common import log as logging
 from gateway.common.process import forbid_dumps
 from gateway.config import ConfigError, Post, load
+from gateway.config.preloading import preload_drivers
 from gateway.gateway import Gateway
 from gateway.state_dir import CannotStartError
 from gateway.supervision.processes.forkserver import fork_server
@@ -136,6 +137,7 @@ def _run_daemon(path: Path, manager: ServiceManager, *, is_author: bool) -> None
     passed = sockets_from_systemd(os.environ)
     for word in NOTIFY_VARIABLES:  # meant for this process only, not for its children
         os.environ.pop(word, None)
+    preload_drivers(path)
     # Before the configuration: what this process reads now, every worker would have in its memory.
     server = fork_server(passed.values())
     post = load(path, to_run=True)

@@ -14,7 +14,6 @@ from drivers.driver import StateCode
 from drivers.links.link import Action
 from drivers.observation import Observation
 from gateway.adapters import CommandAdapter, DeviceAdapter, PreviewAdapter
-from gateway.audit.hash_chain import Sign
 from gateway.commands.dispatcher import CommandDispatcher
 from gateway.commands.fresh_tokens import TokenPublisher
 from gateway.commands.previews import Previews
@@ -32,9 +31,9 @@ from gateway.delivery.events import PendingEvent
 from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.delivery.outbox.encryption import EncryptionKeyError
 from gateway.delivery_config import delivery_settings
+from gateway.key_loading import load_signer, load_station_keys
 from gateway.management.management import Management
 from gateway.pki.statements import StatementSigner
-from gateway.pki.station_keys import RoleFileKeys
 from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
 from gateway.supervision.confinement import decide_confinement
 from gateway.supervision.device_records import DeviceRecords
@@ -76,10 +75,10 @@ class Gateway:
         self.devices: dict[Position, DeviceSupervisor] = {}
         self._deferred_records: list[PendingEvent] | None = None
         """Records of the gateway that wait while delivery is replaced; devices are paused meanwhile."""
-        self._sign = _load_signer(post)
+        self._sign = load_signer(post)
         self.statements = StatementSigner(self.session, f"{self.topics.root}/{self.topics.site}/", self._sign)
         self._signatures = CommandSignatures(
-            post.signed_commands, post.roles, RoleFileKeys, time_source=self._time
+            post.signed_commands, post.roles, load_station_keys, time_source=self._time
         )
         adapter = CommandAdapter(self)
         self._tokens = TokenPublisher(self._signatures.tokens, adapter.publish_token)
@@ -393,20 +392,3 @@ class Gateway:
         state = GatewayState(online=True, session=self.session, report=self.to_report())
         self.delivery.publish_retained(self.topics.gateway_state, state.model_dump_json().encode())
         self.management.on_gateway_changed()
-
-
-def _load_signer(post: Post) -> Sign | None:
-    """Load the signer of events and audit, or None if no key is configured; raises CannotStartError."""
-    if post.gateway.signing_key is None and post.gateway.signing_credential is None:
-        return None
-    from gateway.pki.keys import UnusableKeyError
-    from gateway.pki.signing_key import load_signer
-
-    try:
-        return load_signer(post).sign
-    except (UnusableKeyError, OSError) as error:
-        raise CannotStartError(
-            f"The signing key cannot be used: {error}.",
-            "borderpost trust init makes one; [gateway] signing_key names its file.",
-            EX_CONFIG,
-        ) from error

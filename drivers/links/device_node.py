@@ -131,13 +131,18 @@ async def wait_ready(fd: int, *, writing: bool = False) -> None:
     The descriptor does not stay registered: epoll would spin on bytes that are not read yet.
     """
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
+    ready = loop.create_future()
     add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(fd, ready.set)
+    add(fd, _set_ready, ready)
     try:
-        await ready.wait()
+        await ready
     finally:
         remove(fd)
+
+
+def _set_ready(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():  # the loop may call again before the waiting task runs
+        ready.set_result(None)
 
 
 MAX_UNINTERRUPTED_S = 0.01
@@ -153,19 +158,32 @@ class FairReads:
 
     def __init__(self) -> None:
         self._began_s: float | None = None
-        """Time (monotonic) of the first read since other tasks last ran; None before it."""
+        """Time (monotonic) of the first read since the link waited, or of the mark; None before it."""
+        self._is_marked = False
+        """True: a callback is scheduled, which will show that other tasks ran."""
 
     async def let_others_run(self) -> None:
-        """Yield if reads without a wait have kept other tasks from running for MAX_UNINTERRUPTED_S."""
+        """Yield if reads without a wait have kept other tasks from running for MAX_UNINTERRUPTED_S.
+
+        The first half of that time costs no callback: most reads are followed by a wait.
+        """
         now_s = time.monotonic()
         if self._began_s is None:
             self._began_s = now_s
-            asyncio.get_running_loop().call_soon(self._on_yielded)
-        elif now_s - self._began_s > MAX_UNINTERRUPTED_S:
-            await asyncio.sleep(0)
+        elif now_s - self._began_s > MAX_UNINTERRUPTED_S / 2:
+            if self._is_marked:
+                await asyncio.sleep(0)
+            else:
+                self._began_s, self._is_marked = now_s, True
+                asyncio.get_running_loop().call_soon(self._on_others_ran)
 
-    def _on_yielded(self) -> None:
+    async def wait_readable(self, fd: int) -> None:
+        """Wait until the link's descriptor can be read; other tasks run meanwhile."""
+        await wait_ready(fd)
         self._began_s = None
+
+    def _on_others_ran(self) -> None:
+        self._began_s, self._is_marked = None, False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from drivers.links.device_node import (
     is_replay,
     open_error,
     unplugged_error,
-    wait_ready,
 )
 from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 from drivers.links.settings import LinkRights, Settings
@@ -149,7 +148,7 @@ class KeyboardLink:
         """Wait for events and return those available, at least one byte; raises LinkError."""
         await self._fair_reads.let_others_run()
         while not (chunk := self.read_pending()):
-            await wait_ready(self._fd)
+            await self._fair_reads.wait_readable(self._fd)
         return chunk
 
     def read_pending(self) -> bytes:

@@ -159,7 +159,7 @@ class SerialLink:
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
             except BlockingIOError:
-                await wait_ready(self._fd)
+                await self._fair_reads.wait_readable(self._fd)
                 continue
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error

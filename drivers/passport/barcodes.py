@@ -1,4 +1,4 @@
-"""Barcodes and digital seals from a reader: their content and the checks of their signatures."""
+"""Settings for the barcodes of a reader, and loading of what verifies their digital seals."""
 
 import asyncio
 from pathlib import Path
@@ -8,15 +8,10 @@ from pydantic import Field
 
 from drivers.links.link import NotInstalledError
 from drivers.links.settings import Settings
-from drivers.observation import Check
-from drivers.passport.mrz import Mrz
 from drivers.passport.read_result import today
-from drivers.passport.seals import Barcode, Symbology
-from drivers.passport.seals.payload import parse_barcode
 
 if TYPE_CHECKING:
-    from drivers.passport.seals.hcert.trust_list import HealthTrustLists
-    from drivers.passport.seals.store import SealSignerStore
+    from drivers.passport.seals.verifier import BarcodeVerifier
 
 
 class BarcodeSettings(Settings):
@@ -50,26 +45,11 @@ class BarcodeSettings(Settings):
     )
 
 
-class BarcodeVerifier:
-    """Parser of barcodes and verifier of their seals against the operator's certificates and lists."""
+async def load_barcode_verifier(settings: BarcodeSettings | None) -> "BarcodeVerifier | None":
+    """Load parsers and certificates where barcodes are configured; raises LinkError without `chip`.
 
-    def __init__(self, store: "SealSignerStore", health: "HealthTrustLists") -> None:
-        self._store = store
-        self._health = health
-
-    def verify(
-        self, data: bytes, symbology: Symbology | None, printed: Mrz | None = None
-    ) -> tuple[Barcode, tuple[Check, ...]]:
-        """Parse a barcode and check its seal; `printed` is the zone of the same document."""
-        from drivers.passport.seals.checks import seal_checks
-
-        now = today()
-        barcode = parse_barcode(data, symbology, now)
-        return barcode, seal_checks(barcode, printed, self._store, now, self._health)
-
-
-async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVerifier | None:
-    """Load the certificates where barcodes are configured; raises LinkError without the extra `chip`."""
+    Readers without barcodes, which are most, do not load the parsers.
+    """
     if settings is None:
         return None
     try:
@@ -78,17 +58,17 @@ async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVeri
         from drivers.passport.emrtd import TrustStore
         from drivers.passport.seals.hcert.trust_list import HealthTrustLists
         from drivers.passport.seals.store import SealSignerStore
+        from drivers.passport.seals.verifier import BarcodeVerifier
     except ImportError as error:
         raise NotInstalledError(
             f"Verification of seals needs {error.name}, which is not installed.", "chip"
         ) from error
 
-    def load() -> BarcodeVerifier:
+    def load() -> "BarcodeVerifier":
         trust = TrustStore.load(*settings.trust) if settings.trust else None
         store = SealSignerStore.load(*settings.signers, trust=trust)
         max_age_days = settings.health_list_max_age_days
-        return BarcodeVerifier(
-            store, HealthTrustLists.load(*settings.health_signers, max_age_days=max_age_days)
-        )
+        health = HealthTrustLists.load(*settings.health_signers, max_age_days=max_age_days)
+        return BarcodeVerifier(store, health, today)
 
     return await asyncio.to_thread(load)

@@ -15,7 +15,7 @@ from gateway.common.public_keys import key_id
 from gateway.contract.states import Revision
 from gateway.contract.topics import GATEWAY_LANE, Position
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
-from gateway.pki.statements import StatementVerifier
+from gateway.pki.statement_verifier import StatementVerifier
 
 log = structlog.get_logger()
 

@@ -69,7 +69,8 @@ class CommandSignatures:
     def configure(self, mode: SignedCommands, roles: Roles) -> None:
         """Apply another mode and other keys."""
         self._mode = mode
-        self._keys = self._load_keys(roles) if mode != "off" else None
+        # Without a role file no station is known, and all commands are refused for that.
+        self._keys = self._load_keys(roles) if mode != "off" and roles.station else None
 
     def requires(self, *, moves: bool) -> bool:
         """Tell whether a command must be signed. `moves`: it can move a machine, or claims one."""

@@ -15,7 +15,7 @@ from drivers.links.settings import Settings
 from drivers.packages.entry_points import is_foreign, package_of
 from drivers.packages.vocabularies import describe_error
 from drivers.probe import probe_driver
-from drivers.registry import installed_drivers, load_driver
+from drivers.registry import find_drivers, installed_drivers, load_driver
 from drivers.unavailable import UnusableDriver, unusable_driver
 from gateway.config.errors import ConfigError, ConfigIssue, Key, UnlocatedIssue
 from gateway.config.interpolation import InterpolatedTable, interpolate
@@ -174,8 +174,10 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
             setattr(draft, name, model())
     _check_section_names(filled, unnamed=draft.gateway is not None and not draft.gateway.is_named)
     # Searching the installed packages takes milliseconds; a post has many devices of few kinds.
-    points, driver_named = installed_drivers(), cache(load_driver)
     devices = _device_tables(filled)
+    names = {table.get("driver") for _, table in devices if isinstance(table, dict)}
+    points = find_drivers({name for name in names if isinstance(name, str)})
+    driver_named = cache(load_driver)
     reasons = _probe_foreign_drivers(devices, points)
     for name, table in devices:
         try:

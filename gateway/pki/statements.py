@@ -8,17 +8,13 @@ nor hide one. The pictures of a preview have a revision and a signature too, and
 never shown again. Tokens and answers are signed as commands are: topic, line feed, body.
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeAlias
 
-from gateway.common.public_keys import PublicKey
 from gateway.contract.commands import SIGNATURE_PROPERTY, signed_bytes
-from gateway.contract.states import FreshToken, Revision
-from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
+from gateway.contract.states import FreshToken
 
 REVISION_PROPERTY = "revision"
-_REVISION = re.compile(r"([A-Za-z0-9_-]{1,64})/([1-9][0-9]{0,15})")
 UserProperties: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -52,7 +48,7 @@ class StatementSigner:
         revision = f"{self._session}/{self._number}"
         return (
             (REVISION_PROPERTY, revision),
-            (SIGNATURE_PROPERTY, self._sign(_revision_bytes(topic, revision, body))),
+            (SIGNATURE_PROPERTY, self._sign(revision_bytes(topic, revision, body))),
         )
 
     def sign(self, topic: str, body: bytes) -> UserProperties:
@@ -68,41 +64,6 @@ class StatementSigner:
         return message.model_dump_json().encode()
 
 
-class StatementVerifier:
-    """Verifier with the public keys of all gateways of a site."""
-
-    def __init__(self, keys: Iterable[PublicKey]) -> None:
-        self._verifier = Verifier(keys)
-
-    def check_retained(self, topic: str, body: bytes, user: UserProperties) -> Revision:
-        """Verify a retained message or a picture; raises InvalidSignatureError with the reason."""
-        revision = _single(user, REVISION_PROPERTY)
-        parts = _REVISION.fullmatch(revision)
-        if parts is None:
-            raise InvalidSignatureError("its revision has another form")
-        key = self._check(_revision_bytes(topic, revision, body), user)
-        return Revision(parts[1], int(parts[2]), key)
-
-    def check(self, topic: str, body: bytes, user: UserProperties) -> str:
-        """Verify a token or an answer; returns the key's id; raises InvalidSignatureError."""
-        return self._check(signed_bytes(topic, body), user)
-
-    def _check(self, signed: bytes, user: UserProperties) -> str:
-        try:
-            return self._verifier.check(signed, _single(user, SIGNATURE_PROPERTY))
-        except UnknownSignerError as error:
-            raise InvalidSignatureError(str(error)) from None
-
-
-def _single(user: UserProperties, name: str) -> str:
-    """Return the only value of a user property; raises InvalidSignatureError."""
-    values = [value for key, value in user if key == name]
-    if not values:
-        raise InvalidSignatureError("it is not signed")
-    if len(values) > 1:
-        raise InvalidSignatureError("it has two signatures")
-    return values[0]
-
-
-def _revision_bytes(topic: str, revision: str, body: bytes) -> bytes:
+def revision_bytes(topic: str, revision: str, body: bytes) -> bytes:
+    """Return what the signature of a retained message or a picture covers."""
     return b"\n".join((topic.encode(), revision.encode(), body))

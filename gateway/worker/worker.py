@@ -41,8 +41,9 @@ An attempt is cheap, and travellers wait. A device that rejects the connection i
 unless it is restarted: many cameras lock a user out after too many wrong passwords.
 """
 ACCEPTED_S = 60.0
-"""Time, in seconds, for which a device must have been open before it refuses its credentials, to show that it
-accepted them: some answer the requests of an opening without any.
+"""Shortest time, in seconds, for which a device stays open if it has accepted the credentials.
+
+A device that refuses them earlier never checked them: some answer the requests of an opening without any.
 """
 NO_ATTEMPT_YET = CredentialsRefusedError(
     Cause.NO_PERMISSION,
@@ -56,7 +57,7 @@ BABBLING_PAUSE_S = 0.02
 """Pause after BABBLING_BATCH dropped observations, in seconds: the device's excess costs little CPU time."""
 BABBLING_BATCH = 64
 MAX_UNINTERRUPTED_S = 0.01
-"""Longest time that observations keep the event loop from its other tasks, in seconds."""
+"""Computing time of observations after which the event loop's other tasks run, in seconds."""
 
 
 @dataclass
@@ -93,8 +94,9 @@ class DeviceWorker:
         self._connection = connection
         self._clock = SystemTime()
         self._driver_class = load_driver(spec.driver)
-        self._budget = EventBudget(spec.events_per_s, now_s := time.monotonic())
-        self._busy_since_s = now_s
+        self._budget = EventBudget(spec.events_per_s, time.monotonic())
+        self._yielded_cpu_s = time.thread_time()
+        """Computing time of this thread when other tasks were last let in, in seconds."""
         self._state_report = StateReport(
             self._budget, spec.expected_firmware, lambda report: connection.send(FrameType.STATE, report)
         )
@@ -310,11 +312,13 @@ class DeviceWorker:
         return max(0.0, self._refused[0] + REFUSED_WITHIN_S - asyncio.get_running_loop().time())
 
     async def _yield_if_due(self) -> None:
-        """Let other tasks run, if observations have come without a pause for MAX_UNINTERRUPTED_S."""
-        now_s = time.monotonic()
-        if now_s - self._busy_since_s > MAX_UNINTERRUPTED_S:
+        """Let other tasks run, if observations have taken MAX_UNINTERRUPTED_S of computing time.
+
+        By the clock it would be due for each observation of a device that is mostly silent.
+        """
+        if time.thread_time() - self._yielded_cpu_s > MAX_UNINTERRUPTED_S:
             await asyncio.sleep(0)
-            self._busy_since_s = time.monotonic()
+            self._yielded_cpu_s = time.thread_time()
 
     async def _drop(self, observation: Observation | BadFrame) -> None:
         """Count an observation that exceeds the device's budget, and slow the device down."""
@@ -382,7 +386,8 @@ class DeviceWorker:
         self._connection.send(FrameType.EVENT, head, observation.model_dump_json().encode())
         self._has_last_values = self._has_last_values or observation.is_state
         self._note(observation, unix_ns, provenance, boot_ns)
-        await self._connection.wait_writable()
+        if not self._connection.is_writable:
+            await self._connection.wait_writable()
 
     def _note(
         self, observation: Observation | BadFrame, unix_ns: int, provenance: Provenance, boot_ns: int = 0

@@ -39,6 +39,7 @@ AREAS = (
             "gateway/worker/commands.py",
             "gateway/pki/acl.py",
             "gateway/pki/station_keys.py",
+            "gateway/pki/statement_verifier.py",
             "gateway/pki/statements.py",
             "drivers/command.py",
         ),

@@ -41,7 +41,12 @@ NOT_FOR_WORKSTATIONS = (
 """Modules that a workstation does not load: device libraries, the daemon, drivers, parsers."""
 LINKS = {"drivers.links", "drivers.links.link"}
 """Modules of links that a workstation loads: the causes of states."""
-VERIFIES = {"gateway.pki.jws", "gateway.pki.statements", "gateway.pki.keys"}
+VERIFIES = {
+    "gateway.pki.jws",
+    "gateway.pki.keys",
+    "gateway.pki.statement_verifier",
+    "gateway.pki.statements",
+}
 """Modules that a workstation loads to verify and to sign."""
 MODULES_OF = """
 import json, sys, {}

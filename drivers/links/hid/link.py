@@ -249,7 +249,7 @@ class HidLink:
             try:
                 chunk = os.read(self._fd, self._read_bytes)
             except BlockingIOError:
-                await wait_ready(self._fd)
+                await self._fair_reads.wait_readable(self._fd)
                 continue
             except OSError as error:
                 raise unplugged_error(self._settings.port, error, "reader") from error

@@ -7,6 +7,7 @@ officer must see more than "no zone". Texts give lines, lengths and places, neve
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, islice
 
 from drivers.passport.mrz.digits import check_digit
@@ -107,6 +108,7 @@ def _shape_faults(lines: Sequence[str]) -> Iterator[ZoneFault]:
             yield ZoneFault("line_length", f"Line {number} has {length} characters instead of {right}.")
 
 
+@lru_cache(maxsize=256)
 def _nearest(lengths: tuple[int, ...]) -> tuple[int, ...]:
     """Find the layout that needs the fewest changes: characters, whole lines, or line breaks."""
     return min(
@@ -127,7 +129,7 @@ def _difference(layout: tuple[int, ...], lengths: tuple[int, ...]) -> int:
 def _character_faults(lines: Sequence[str]) -> Iterator[ZoneFault]:
     """Name the first foreign character of each line by its place."""
     for number, line in enumerate(lines, start=1):
-        small = sum(character.islower() for character in line)
+        small = sum(map(str.islower, line))
         if small:
             place = next(at for at, character in enumerate(line, start=1) if character.islower())
             yield ZoneFault(

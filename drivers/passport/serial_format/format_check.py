@@ -27,7 +27,7 @@ UNREADABLE_RUNS = 3
 """Number of unreadable runs without a read between them after which the format is suspected."""
 TEXT_SHARE = 0.75
 """Share of text in a run, below which a reader that sends text is not readable."""
-_TEXT_BYTES = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n\x02\x03")
+_TEXT_BYTES = bytes(range(0x20, 0x7F)) + b"\t\r\n\x02\x03"
 _LINE_ENDS = b"\t\r\n"
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 
@@ -82,8 +82,10 @@ class FormatCheck:
             if (name is None or key != _KEYS[name]) and (has_bcc or key != _WITHOUT_BCC)
         ]
         self._run = bytearray()
-        self._reads = self._unreadable = False
-        """Kinds of frames in the present run: a valid one; one that is not of the configured format."""
+        self._payloads: list[bytes] = []
+        """Complete frames of the present run."""
+        self._has_other = self._unreadable = False
+        """Frames of the present run: one with other content; one that is not of the configured format."""
         self._unreadable_runs = 0
         self._verdict: FormatVerdict | None = None
 
@@ -111,25 +113,30 @@ class FormatCheck:
     def _note(self, frame: Frame) -> None:
         match frame:
             case CompleteFrame(payload, _):
-                self._reads = self._reads or self._is_read(payload)
+                self._payloads.append(payload)
             case DamagedFrame(fault, _):
-                self._reads = self._reads or fault == OTHER_CONTENT
+                self._has_other = self._has_other or fault == OTHER_CONTENT
                 self._unreadable = self._unreadable or fault in (NOISE, TOO_LONG)
 
     def _judge(self) -> Iterator[FormatVerdict]:
         """Compare the run with all formats, and yield the verdict if it has changed."""
         run, self._run = bytes(self._run), bytearray()
-        reads, unreadable = self._reads, self._unreadable
-        self._reads = self._unreadable = False
+        payloads, self._payloads = self._payloads, []
+        has_other, unreadable = self._has_other, self._unreadable
+        self._has_other = self._unreadable = False
+        is_text = False
         if self._name == TEXT:
-            unreadable = sum(byte in _TEXT_BYTES for byte in run) < len(run) * TEXT_SHARE
-            if reads and all(byte in _TEXT_BYTES for byte in run):
-                yield from self._set(None)
-                return
-        elif reads:
+            foreign = len(run.translate(None, _TEXT_BYTES))
+            unreadable = foreign > len(run) * (1 - TEXT_SHARE)
+            is_text = foreign == 0
+            if is_text and self._verdict is None and self._unreadable_runs == 0:
+                return  # Nothing to withdraw: the lines need not be parsed a second time.
+        reads = has_other or any(map(self._is_read, payloads))
+        if reads and (is_text or self._name != TEXT):
             yield from self._set(None)
             return
-        found = self._recognise(run)
+        # Every other format has control characters around its text.
+        found = None if is_text else self._recognise(run)
         # A frame of the configured format that lost its last byte looks the same.
         is_certain = self._name != RTE or found != _WITHOUT_BCC
         if found is not None and (is_certain or self._unreadable_runs >= UNREADABLE_RUNS - 1):
@@ -160,7 +167,7 @@ class FormatCheck:
 
 def _reads_whole(framing: Framing, run: bytes) -> bool:
     """Return True if a run contains documents in a framing and, except for line ends, nothing else."""
-    if isinstance(framing, PlainTextFraming) and not all(byte in _TEXT_BYTES for byte in run):
+    if isinstance(framing, PlainTextFraming) and run.translate(None, _TEXT_BYTES):
         return False
     documents = 0
     for frame in (*framing.feed(run), *framing.on_silence()):

@@ -204,6 +204,9 @@ class SendScheduler:
 
     def next_stream(self) -> StreamCursor | None:
         """Return the stream that sends next, or None."""
+        if not self._live_cursors and not self._backlog_cursors:
+            self._consecutive_live = 0
+            return None
         if self._consecutive_live < BACKLOG_INTERVAL or not self._backlog_cursors:
             cursor = self._next_live()
             if cursor is not None:

@@ -10,7 +10,8 @@ from gateway.config import Roles
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.states import Revision
 from gateway.pki.jws import InvalidSignatureError
-from gateway.pki.statements import StatementSigner, StatementVerifier, UserProperties
+from gateway.pki.statement_verifier import StatementVerifier
+from gateway.pki.statements import StatementSigner, UserProperties
 from gateway.pki.station_keys import RoleFileKeys
 
 PREFIX = "bgw/v1/ke-busia/"

@@ -30,7 +30,8 @@ from gateway.contract.reason_codes import CommandReason
 from gateway.pki.inventory import load_deployment
 from gateway.pki.jws import InvalidSignatureError, Signer, Verifier
 from gateway.pki.keys import UnusableKeyError, load_station_key, make_station_key, read_public_key
-from gateway.pki.statements import StatementSigner, StatementVerifier
+from gateway.pki.statement_verifier import StatementVerifier
+from gateway.pki.statements import StatementSigner
 from gateway.pki.station_keys import RoleFileKeys
 from gateway.pki.store import CertificateStore, init
 
