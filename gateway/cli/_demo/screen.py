@@ -223,5 +223,5 @@ def _counter_page(post: Post) -> str:
     if post.counter is None or find_spec("websockets") is None:
         return ""
     lane = next(iter(post.devices)).lane
-    built = "" if PAGE_FILES.is_dir() else "[yellow] not built yet: make counter[/]"
+    built = "" if PAGE_FILES.is_dir() else "\n        [yellow]not built yet: make counter[/]"
     return f"counter [bold]http://{post.console.listen}/counter/[/], {lane}, name [bold]{COUNTER}[/]{built}\n"
