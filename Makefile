@@ -140,11 +140,12 @@ quality: $(VENV)/.dev
 messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.console.catalogues
 
-# Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
+# Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's. The counter page is
+# built first, which needs Node; DEB="--without-counter": packages without it.
 PACKAGED := post chip http camera uvc fingerprint gpio console usb wedge osdp
-deb: $(BIN)/uv | system-packages
+deb: $(BIN)/uv $(if $(findstring --without-counter,$(DEB)),,$(COUNTER)/dist/.built) | system-packages
 	index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} /usr/bin/python3 systemd/deb/build.py \
-		--uv $(BIN)/uv $(if $(DEB_VERSION),--version $(DEB_VERSION))
+		--uv $(BIN)/uv $(if $(DEB_VERSION),--version $(DEB_VERSION)) $(DEB)
 
 # The pictures in the README.
 screenshots: $(VENV)/.dev

@@ -12,6 +12,8 @@ from drivers.links.link import Action, Cause, LinkError
 
 USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
 """`usb:VID:PID[:SERIAL]`"""
+VPCD_ADDRESS = re.compile(r"vpcd://(?P<host>[^/:\s\[\]]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+"""`vpcd://HOST:PORT`: a slot for chips of a simulated post."""
 
 
 def node_address(port: str, usb_address: re.Pattern[str] = USB_ADDRESS) -> str:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from drivers.links.address import VPCD_ADDRESS
 from drivers.links.link import Tap
 from drivers.links.recording.usb_trace import TransferTap, ignore_transfer
 from drivers.links.request_queue import RequestQueue
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from drivers.links.modbus.link import ModbusLink, ModbusSettings
     from drivers.links.serial import SerialLink, SerialSettings
     from drivers.links.smartcard import SmartCardLink
+    from drivers.links.smartcard.vpcd import VpcdLink
     from drivers.links.usb.link import UsbLink, UsbSettings
     from drivers.links.usb.opening import InterfaceClass
     from drivers.links.video.rtsp import RtspLink, RtspSettings
@@ -89,11 +91,16 @@ class LinkFactory:
         return link
 
     @asynccontextmanager
-    async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink]":
-        """Use a PC/SC slot, given by the beginning of its name, for one document; raises LinkError."""
-        from drivers.links.smartcard import SmartCardLink
+    async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink | VpcdLink]":
+        """Use a slot for one document; raises LinkError.
 
-        async with SmartCardLink(reader, self._tap) as link:
+        `reader`: the beginning of the name of a PC/SC slot, or the address of a simulated one.
+        """
+        from drivers.links.smartcard import SmartCardLink
+        from drivers.links.smartcard.vpcd import VpcdLink
+
+        kind = VpcdLink if VPCD_ADDRESS.fullmatch(reader) else SmartCardLink
+        async with kind(reader, self._tap) as link:
             self.is_simulated = self.is_simulated or link.is_simulated
             yield link
 

@@ -11,12 +11,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from drivers.driver import BadFrame, Status
+from drivers.links.address import VPCD_ADDRESS
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError, NotInstalledError
-from drivers.links.settings import LinkRights, Settings
+from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult, ReadLimit
 from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
@@ -35,6 +36,7 @@ from drivers.passport.transaction import ChipExpectation, DocumentTransaction
 
 if TYPE_CHECKING:
     from drivers.links.smartcard import Card
+    from drivers.links.smartcard.vpcd import VpcdCard
     from drivers.passport.emrtd import TrustStore
 
 Output = Observation | BadFrame | Status
@@ -58,7 +60,8 @@ class ChipSettings(Settings):
 
     reader: str = Field(
         min_length=1,
-        description="Name of the PC/SC slot, or enough of its beginning to tell it from the others.",
+        description="Name of the PC/SC slot, or enough of its beginning to tell it from the others; "
+        "`vpcd://HOST:PORT` for a simulated one.",
         examples=["ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC]"],
     )
     trust: tuple[Path, ...] = Field(
@@ -104,8 +107,18 @@ class ChipSettings(Settings):
     )
 
     def link_rights(self) -> LinkRights:
-        """Return the rights to the smart card service, which listens at a UNIX socket."""
+        """Return the rights to a simulated slot, or to the UNIX socket of the smart card service."""
+        simulated = VPCD_ADDRESS.fullmatch(self.reader)
+        if simulated is not None:
+            return super().link_rights() | network_rights(simulated["host"], int(simulated["port"]))
         return super().link_rights() | LinkRights(local_sockets=True)
+
+    @field_validator("reader")
+    @classmethod
+    def _check_address(cls, reader: str) -> str:
+        if reader.startswith("vpcd:") and not VPCD_ADDRESS.fullmatch(reader):
+            raise ValueError("is no address of a simulated slot; write vpcd://HOST:PORT")
+        return reader
 
 
 class ChipReader:
@@ -118,7 +131,7 @@ class ChipReader:
         self.settings = settings
         self._links = links
         self._trust = trust
-        self._card: Card | None = None
+        self._card: Card | VpcdCard | None = None
         self._short_only: set[str] = set()
         """Slots that were found to pass short APDUs only, whatever they state."""
         self.is_mute = False
@@ -182,7 +195,7 @@ class ChipReader:
                 pass
 
     def _session(
-        self, card: "Card", printed: Mrz | None, failures: list[LinkError], *, extended: bool
+        self, card: "Card | VpcdCard", printed: Mrz | None, failures: list[LinkError], *, extended: bool
     ) -> Iterator[ChipProgress | ChipResult]:
         """Yield the session's steps; a failure of the reader ends it and is put into `failures`."""
         from drivers.links import smartcard

@@ -9,9 +9,10 @@ import select
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -20,6 +21,10 @@ from gateway.cli._demo.programs import Program, running
 from gateway.cli._demo.running_demo import published
 from gateway.cli._lib.interrupts import Interrupted, Interrupts
 from gateway.cli._lib.terminal import console, exit_with, require_simulators
+
+if TYPE_CHECKING:
+    from gateway.cli._demo.screen import Screen
+    from gateway.config import Post
 
 FILES = Path(__file__).parent / "demo_files"
 """The demo's post, its simulated devices and its role file.
@@ -30,6 +35,8 @@ PORT = 18830
 """Default port of a demo's broker, which the README's examples name."""
 START_S = 20.0
 """Seconds to wait for every device to be online before `duration` begins: one of them may never be."""
+SERVICES = ("CONSOLE", "WEBSOCKET", "READER", "CHIP", "CAMERA", "FINGER")
+"""Services of a demo that listen at a port of their own, as the variables of its files name them."""
 READY_S = 60.0
 """Time for the simulated devices to appear, in seconds."""
 
@@ -70,7 +77,7 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
         run_dir = Path(folder)
         described_by = run_dir / "post.toml"
         environment = {"BORDERPOST_RUN": folder} | {
-            f"BORDERPOST_{name}_PORT": str(free_port()) for name in ("CONSOLE", "CAMERA")
+            f"BORDERPOST_{name}_PORT": str(free_port()) for name in SERVICES
         }
         os.environ.update(environment)
         with (
@@ -95,7 +102,8 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
                 return _ended(devices)
             daemon = [sys.executable, "-m", "gateway", str(described_by)]
             with running("gateway.__main__", daemon, run_dir) as gateway:
-                failed = asyncio.run(_watch(screen, interrupts, duration, (gateway, devices)))
+                serving = _serve(screen, post, run_dir, broker_port)
+                failed = asyncio.run(_watch(screen, interrupts, duration, (gateway, devices), serving))
                 if failed is not None:
                     return _ended(failed)
         silent = screen.summary()
@@ -133,7 +141,11 @@ def _wait(ready: int, interrupts: Interrupts) -> bool:
 
 
 async def _watch(
-    screen: Any, interrupts: Interrupts, duration: float | None, programs: tuple[Program, ...]
+    screen: "Screen",
+    interrupts: Interrupts,
+    duration: float | None,
+    programs: tuple[Program, ...],
+    serving: contextlib.AbstractAsyncContextManager[None],
 ) -> Program | None:
     """Show the post's events until the demo ends; returns the program that ended by itself, if any."""
     loop = asyncio.get_running_loop()
@@ -147,7 +159,8 @@ async def _watch(
     watching = asyncio.create_task(screen.watch(duration, ending.set))
     ended = asyncio.create_task(ending.wait())
     try:
-        await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+        async with serving:
+            await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         interrupts.on_request(lambda: None)
         for task in (watching, ended):
@@ -159,6 +172,39 @@ async def _watch(
     if not watching.cancelled():
         watching.result()  # This raises the task's error.
     return next((program for program in programs if program.process.poll() is not None), None)
+
+
+@contextlib.asynccontextmanager
+async def _serve(screen: "Screen", post: Path, run_dir: Path, broker_port: int) -> AsyncIterator[None]:
+    """Let travellers come, and the counter page reach the broker."""
+    from gateway.cli._demo.lane_travellers import LaneTravellers, unscheduled_readers
+
+    coming: list[asyncio.Task[None]] = []
+    for reader in unscheduled_readers(post):
+        travellers = LaneTravellers(reader, run_dir / "simulators.sock", screen.is_taken)
+        screen.listeners.append(travellers.on_event)
+        coming.append(asyncio.create_task(travellers.run()))
+    try:
+        async with _counter_page(screen.post, broker_port):
+            yield
+    finally:
+        for task in coming:
+            task.cancel()
+        await asyncio.gather(*coming, return_exceptions=True)
+
+
+def _counter_page(post: "Post", broker_port: int) -> contextlib.AbstractAsyncContextManager[None]:
+    """Let the counter page reach the broker, if the post has one and the library is installed."""
+    if post.counter is None or post.console.listen is None:
+        return contextlib.nullcontext()
+    try:
+        from gateway.cli._demo.websocket_bridge import websocket_bridge
+    except ImportError:
+        return contextlib.nullcontext()
+    port = urlsplit(post.counter.broker).port
+    return (
+        contextlib.nullcontext() if port is None else websocket_bridge(port, broker_port, post.console.listen)
+    )
 
 
 def _ended(program: Program) -> int:

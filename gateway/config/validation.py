@@ -32,7 +32,7 @@ from gateway.config.model import (
 from gateway.contract.topics import Position
 
 LOOPBACK = ("localhost", "ip6-localhost", "::1")
-VIRTUAL_ADDRESS_PREFIXES = ("replay:", "sim:")
+VIRTUAL_ADDRESS_PREFIXES = ("replay:", "sim:", "vpcd:")
 """Prefixes of addresses that lead to no device."""
 PTY_DIR = Path("/dev/pts")
 LOCAL_TRAVELLER_LIMIT_S = 600

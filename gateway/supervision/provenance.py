@@ -8,7 +8,7 @@ from typing import Any
 from drivers.links.device_node import PTY_MAJORS, is_emulated
 from gateway.contract.envelope import Provenance
 
-SIMULATED_PREFIXES = ("sim:", "usbip:")
+SIMULATED_PREFIXES = ("sim:", "usbip:", "vpcd:")
 """Beginnings of addresses that lead to a simulator, as written in a configuration."""
 REPLAYED_PREFIX = "replay:"
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable
 from importlib.metadata import distributions
@@ -26,6 +27,8 @@ HOME = Path("opt/borderpost")
 SITE = HOME / "lib/python3.13/site-packages"
 LOCAL = "/usr/local/lib/borderpost"
 """Folder for wheels of the post's operator, which this package must not or need not contain."""
+PAGE = Path("gateway/counter/dist")
+"""The counter page, as `make counter` builds it."""
 DOC = "usr/share/doc"
 WHO_INSTALLED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 """Records of an installer; dpkg has its own list, and some of these name the build machine."""
@@ -65,7 +68,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/deb")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "dist")
     parser.add_argument("--version", default="", help="version of the packages, if not that of the source")
+    parser.add_argument("--without-counter", action="store_true", help="build without the counter page")
     options = parser.parse_args()
+    _require_page(without=options.without_counter)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _last_commit())
     os.environ.update(SOURCE_DATE_EPOCH=str(epoch), PYTHONHASHSEED="0", LC_ALL="C.UTF-8", TZ="UTC")
@@ -73,7 +78,7 @@ def main() -> None:
     shutil.rmtree(options.work, ignore_errors=True)
     options.out.mkdir(parents=True, exist_ok=True)
     version = options.version or project["version"]
-    wheel = _wheel(options.uv, options.work / "source", options.out)
+    wheel = _wheel(options.uv, options.work / "source", options.out, without_page=options.without_counter)
     gateway, cameras, training = (options.work / name for name in ("gateway", "cameras", "training"))
     _environment(options.uv, wheel, gateway)
     _moved(gateway, cameras, UNDER_GPL)
@@ -85,6 +90,17 @@ def main() -> None:
         _package(tree, version, epoch, options.out)
 
 
+def _require_page(*, without: bool) -> None:
+    """End where the counter page is not built, unless packages without it are wanted."""
+    if without:
+        sys.stderr.write("These packages have no counter page.\n")
+    elif not (REPOSITORY / PAGE / "index.html").exists():
+        sys.exit(
+            f"{PAGE} is not built: run `make counter`, which needs Node and the npm registry, "
+            "or build packages without the counter page by --without-counter"
+        )
+
+
 def _last_commit() -> str:
     done = subprocess.run(
         ["git", "log", "-1", "--format=%ct"], cwd=REPOSITORY, capture_output=True, text=True, check=True
@@ -92,12 +108,15 @@ def _last_commit() -> str:
     return done.stdout.strip()
 
 
-def _wheel(uv: str, source: Path, out: Path) -> Path:
-    """Build our own wheel from the source files only, not from leftovers in the tree."""
+def _wheel(uv: str, source: Path, out: Path, *, without_page: bool) -> Path:
+    """Build our own wheel from the source files and the counter page only, not from leftovers in the tree."""
     source.mkdir(parents=True)
     for name in ("gateway", "drivers", "simulators"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshots")
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshots", "node_modules")
         shutil.copytree(REPOSITORY / name, source / name, ignore=ignored)
+    shutil.rmtree(source / "gateway/client/web")  # a package of its own, for npm
+    if without_page:
+        shutil.rmtree(source / PAGE, ignore_errors=True)
     (source / ".ci").mkdir()
     for name in (".ci/build_backend.py", ".manifest.in", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source / name)

@@ -52,6 +52,8 @@ class Distribution:
     source: Path
     sdist: Path
     wheel: Path
+    said: str
+    """Output of the build."""
 
     def files(self, *folders: str) -> set[str]:
         """Return the files of the source tree, or of some of its folders, relative to its top."""
@@ -78,7 +80,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     assert built.returncode == 0, built.stdout + built.stderr
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
-    return Distribution(pristine, sdist, wheel)
+    return Distribution(pristine, sdist, wheel, built.stdout + built.stderr)
 
 
 @pytest.mark.thorough
@@ -94,6 +96,38 @@ def test_sdist_is_complete(distribution: Distribution) -> None:
     made = {name for name in packed if ".egg-info/" in name} | {"PKG-INFO", "setup.cfg"}
     assert sorted(packed - distribution.files() - made) == []
     assert [member.name for member in members if member.islnk() or member.name.startswith("/")] == []
+
+
+@pytest.mark.thorough
+@pytest.mark.long(35)
+def test_wheel_without_counter_page_says_so(distribution: Distribution) -> None:
+    assert "This wheel has no counter page" in distribution.said
+
+
+@pytest.mark.thorough
+@pytest.mark.long(35)
+def test_wheel_has_the_built_counter_page(distribution: Distribution, tmp_path: Path) -> None:
+    """Also one that is built from the source archive, without Node."""
+    source = tmp_path / "source"
+    shutil.copytree(distribution.source, source, symlinks=True)
+    page = source / "gateway/counter/dist"
+    page.mkdir()
+    for name in ("index.html", "counter.js", ".built"):
+        (page / name).write_text(name)
+    built = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", source],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "no counter page" not in built.stdout + built.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name for name in archive.namelist() if name.startswith("gateway/counter/")}
+    assert files == {
+        f"gateway/counter/{name}" for name in ("__init__.py", "dist/index.html", "dist/counter.js")
+    }
 
 
 @pytest.mark.thorough

@@ -201,4 +201,4 @@ def test_demo_post_is_valid() -> None:
     demo = Path(__file__).parents[2] / "config" / "demo-post.toml"
     post = load_post(demo, {"BORDERPOST_RUN": "/run/demo"})
     framings = {one.framing for one in post if isinstance(one, SerialMrzSettings)}
-    assert framings == {"accessis", "text", "elyctis", "rte"}
+    assert framings == {"text", "elyctis", "rte"}

@@ -1,18 +1,21 @@
-"""Officer of a demo: opens a barrier and takes a picture after each good document in that lane."""
+"""Officer of a demo: after each good document of a lane a picture, a print, and the open barrier."""
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from drivers.barrier.observations import BarrierState, MovementState
 from drivers.observation import Outcome
 from drivers.passport.observations import DocumentRead
-from gateway.client import CommandError, ReceivedEvent, Workstation
+from gateway.client import CommandError, DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.topics import Position
 
 STATION = "officer"
 """Name of the station in the demo's role file."""
+PRINT: Mapping[str, Any] = {"position": "right_index", "timeout_s": 8}
+"""Request for a print: in the demo somebody's finger comes every few seconds."""
 
 
 class DemoOfficer:
@@ -36,36 +39,35 @@ class DemoOfficer:
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     def on_event(self, received: ReceivedEvent) -> None:
-        """Open the barrier of a lane after a good document."""
+        """Serve a lane after a good document, unless another station has claimed it."""
         read = received.data
         if not isinstance(read, DocumentRead) or read.overall_outcome is not Outcome.SUCCESSFUL:
             return
         lane, transaction = received.position.lane, received.envelope.transaction
-        barrier, camera = self._find_waiting_barrier(lane), self._camera_of(lane)
+        barrier, camera = self._find_waiting_barrier(lane), self._usable(lane, "camera")
         if barrier is not None:
             self._begin(barrier, "open", transaction)
+        if (scanner := self._usable(lane, "finger")) is not None:
+            self._begin(scanner, "capture", transaction, PRINT)
         # One picture per admitted traveller, and one at once, so that the demo shows one early.
         if camera is not None and (barrier is not None or camera not in self._pictured):
             self._pictured.add(camera)
             self._begin(camera, "capture", transaction)
 
-    def _begin(self, position: Position, verb: str, transaction: str) -> None:
+    def _begin(
+        self, position: Position, verb: str, transaction: str, request: Mapping[str, Any] | None = None
+    ) -> None:
         if position in self._busy:
             return
-        task = asyncio.create_task(self._command(position, verb, transaction))
+        task = asyncio.create_task(self._command(position, verb, transaction, request))
         self._busy[position] = task
         task.add_done_callback(lambda _: self._busy.pop(position, None))
 
-    def _camera_of(self, lane: str) -> Position | None:
-        """Return the online camera of a lane."""
-        for position in self._workstation.devices:
-            if (
-                position.lane == lane
-                and position.device == "camera"
-                and self._workstation.status(position).is_usable
-            ):
-                return position
-        return None
+    def _usable(self, lane: str, device: str) -> Position | None:
+        """Return a device of a lane that works and that no other station has."""
+        position = Position(lane, device)
+        status = self._workstation.status(position)
+        return position if status.is_usable and not _is_claimed(status) else None
 
     def _find_waiting_barrier(self, lane: str) -> Position | None:
         """Return the closed barrier of a lane whose entry side detects a traveller."""
@@ -77,10 +79,19 @@ class DemoOfficer:
             )
             if now is None or not isinstance(now.data, BarrierState):
                 continue
+            if _is_claimed(self._workstation.status(position)):
+                continue
             if now.data.state is MovementState.CLOSED and any(door.entry_side for door in now.data.doors):
                 return position
         return None
 
-    async def _command(self, position: Position, verb: str, transaction: str) -> None:
+    async def _command(
+        self, position: Position, verb: str, transaction: str, request: Mapping[str, Any] | None
+    ) -> None:
         with contextlib.suppress(CommandError):  # The events show the reason.
-            await self._workstation.command(position, verb, transaction=transaction)
+            await self._workstation.command(position, verb, request, transaction=transaction)
+
+
+def _is_claimed(status: DeviceStatus) -> bool:
+    """Tell whether another station has a device: somebody has opened the counter page."""
+    return status.claim is not None and status.claim.holder != STATION

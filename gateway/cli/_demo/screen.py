@@ -10,12 +10,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.panel import Panel
 from rich.table import Table
 
+import gateway.counter
+from drivers.camera.observations import FaceFeedback
 from drivers.driver import StateCode
+from drivers.fingerprint.observations import CaptureEnded, FingerFeedback
+from drivers.passport.observations import (
+    ChipReadProgress,
+    DocumentChecked,
+    DocumentPlaced,
+    DocumentRemoved,
+    ImageCaptured,
+    MrzRead,
+)
 from gateway.api.operations import UserRole
 from gateway.cli._demo.officer import STATION, DemoOfficer
 from gateway.cli._lib.arguments import default_post_file
@@ -25,6 +37,28 @@ from gateway.cli._render.event import event_line, status_line
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.config import Post
 from gateway.config.model import ConsoleSection
+from gateway.contract.events import ClaimChanged, CommandDecided
+from gateway.contract.topics import Position
+
+STEPS = (
+    CaptureEnded,
+    ChipReadProgress,
+    ClaimChanged,
+    DocumentChecked,
+    DocumentPlaced,
+    DocumentRemoved,
+    FaceFeedback,
+    FingerFeedback,
+    ImageCaptured,
+    MrzRead,
+)
+"""Steps of one document, one capture or one claim, of which the demo shows the result."""
+CLAIM_VERBS = ("claim", "renew", "release")
+
+
+COUNTER = "counter"
+"""Name of the station in the demo's role file for whoever opens the counter page."""
+PAGE_FILES = Path(gateway.counter.__file__).parent / "dist"
 
 
 class Screen:
@@ -32,23 +66,34 @@ class Screen:
 
     def __init__(self, post: Post, broker: str, config: Path, *, findable: bool) -> None:
         """`broker`: its name and address. `findable`: `borderpost` finds this demo without CONFIG."""
-        self._post = post
+        self.post = post
         self._broker = broker
         self._config = config
         self._findable = findable
         self._login = _console(post.console)
+        self._counter_page = _counter_page(post) if self._login else ""
         self._events: Counter[str] = Counter()
         self._latencies_ms: list[float] = []
+        self._states: dict[Position, tuple[StateCode, bool]] = {}
+        """State that was printed of each device, and whether its gateway was alive."""
+        self._holders: dict[str, str] = {}
+        """Station that has a lane, as printed."""
+        self.listeners: list[Callable[[ReceivedEvent], None]] = []
+        """Called with each event."""
+
+    def is_taken(self, lane: str) -> bool:
+        """Tell whether another station than the demo's officer serves a lane."""
+        return lane in self._holders
 
     async def watch(self, duration: float | None, end: Callable[[], None]) -> None:
         """Print the banner once the gateway is connected, then events and states.
 
         Calls `end` after `duration` seconds, which begin when all devices are online.
         """
-        expected = set(self._post.devices)
+        expected = set(self.post.devices)
         greeted = False
         # The broker is the demo's own, and its gateway may still be loading: no problem to report.
-        workstation = make_workstation(self._post, login=Login(station=STATION), on_problem=lambda _: None)
+        workstation = make_workstation(self.post, login=Login(station=STATION), on_problem=lambda _: None)
         async with workstation, DemoOfficer(workstation) as officer:
             async for item in workstation.events_and_status():
                 if not greeted and workstation.gateways:
@@ -56,29 +101,44 @@ class Screen:
                     self._banner()
                 if isinstance(item, ReceivedEvent):
                     self._take(item)
-                    print_line(event_line(item, reveal=False))
-                    officer.on_event(item)
+                    if not isinstance(item.data, STEPS) and not _is_about_claim(item):
+                        print_line(event_line(item, reveal=False))
+                    for listener in (officer.on_event, *self.listeners):
+                        listener(item)
                     continue
-                if not _begins(item):
-                    print_line(status_line(item))
+                self._show(item)
                 if item.is_usable and item.position in expected:
                     expected.discard(item.position)
                     if not expected and duration is not None:
                         asyncio.get_running_loop().call_later(duration, end)
+
+    def _show(self, status: DeviceStatus) -> None:
+        """Print a device's state where it changed, and who has its lane."""
+        if status.state is not None and status.state.state is not StateCode.BUSY and not _begins(status):
+            shown = status.state.state, status.gateway_online
+            if self._states.get(status.position) != shown:
+                self._states[status.position] = shown
+                print_line(status_line(status))
+        lane, claim = status.position.lane, status.claim
+        if claim is not None and claim.holder != STATION and self._holders.get(lane) != claim.holder:
+            self._holders[lane] = claim.holder
+            console.print(f"{lane} is served by {claim.holder}: the demo's officer leaves it.", style="dim")
+        elif claim is None and self._holders.pop(lane, None) is not None:
+            console.print(f"{lane} is served by the demo's officer again.", style="dim")
 
     def summary(self) -> list[str]:
         """Print the summary; returns the devices that published nothing."""
         table = Table(title="Summary", box=None)
         table.add_column("device")
         table.add_column("events", justify="right")
-        for position in map(str, self._post.devices):
+        for position in map(str, self.post.devices):
             count = self._events[position]
             table.add_row(position, str(count) if count else "[red]nothing[/]")
         console.print(table)
         total = self._events.total()
         median = f", median latency {statistics.median(self._latencies_ms):.1f} ms" if total else ""
         console.print(f"[bold]{total} events{median}[/]")
-        return [str(position) for position in self._post.devices if not self._events[str(position)]]
+        return [str(position) for position in self.post.devices if not self._events[str(position)]]
 
     def _take(self, received: ReceivedEvent) -> None:
         """Count one event; both ends run on this machine, so the boot clock gives its latency."""
@@ -87,13 +147,13 @@ class Screen:
         self._latencies_ms.append((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - heard_ns) / 1e6)
 
     def _banner(self) -> None:
-        gateway = self._post.gateway
+        gateway = self.post.gateway
         console.print(
             Panel(
-                f"[bold]{gateway.site}[/], {len(self._post.devices)} simulated devices, "
+                f"[bold]{gateway.site}[/], {len(self.post.devices)} simulated devices, "
                 "[magenta]every traveller is invented.[/]\n"
                 f"broker  {self._broker}, MQTT 5, topics {gateway.topic_root}/#\n"
-                f"{self._login}"
+                f"{self._counter_page}{self._login}"
                 f"CONFIG  {self._config}",
                 title="borderpost demo",
                 title_align="left",
@@ -106,7 +166,7 @@ class Screen:
             console.print(f"  {line}", markup=False, soft_wrap=True)
         console.print("In Python:", style="dim")
         training = ", training=True" if gateway.profile == "training" else ""
-        broker = self._post.broker
+        broker = self.post.broker
         console.print(
             f'  Workstation("{broker.host}", {broker.port}, site="{gateway.site}"{training})',
             markup=False,
@@ -119,10 +179,15 @@ class Screen:
         named = not self._findable or default_post_file() != self._config
         program, config = _program(), f" {shlex.quote(str(self._config))}" if named else ""
         lines = [f"{program} {verb}{config}" for verb in ("devices", "watch", "doctor")]
-        barrier = next((position for position in self._post.devices if position.device == "barrier"), None)
+        barrier = next((position for position in self.post.devices if position.device == "barrier"), None)
         if barrier is not None:
             lines.append(f"{program} command{config} {barrier} open --station {barrier.lane}")
         return lines
+
+
+def _is_about_claim(received: ReceivedEvent) -> bool:
+    """Return True for a command that only claims a device."""
+    return isinstance(received.data, CommandDecided) and received.data.verb in CLAIM_VERBS
 
 
 def _begins(status: DeviceStatus) -> bool:
@@ -151,3 +216,12 @@ def _console(console: ConsoleSection) -> str:
     password = secrets.token_urlsafe(9)
     set_password(console.users_file, "demo", password, UserRole.SUPERVISOR)
     return f"console [bold]http://{console.listen}[/], name [bold]demo[/], password [bold]{password}[/]\n"
+
+
+def _counter_page(post: Post) -> str:
+    """Return the line of the counter page, empty if the post has none."""
+    if post.counter is None or find_spec("websockets") is None:
+        return ""
+    lane = next(iter(post.devices)).lane
+    built = "" if PAGE_FILES.is_dir() else "\n        [yellow]not built yet: make counter[/]"
+    return f"counter [bold]http://{post.console.listen}/counter/[/], {lane}, name [bold]{COUNTER}[/]{built}\n"

@@ -1,6 +1,6 @@
 """Half a line of text for each event; personal data only where permitted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
@@ -13,6 +13,7 @@ from drivers.barrier.observations import (
     StateReason,
 )
 from drivers.camera.observations import FaceCaptured, PictureCaptured, PlateRead
+from drivers.fingerprint.observations import CaptureEnded, CaptureOutcome, FingerCaptured, FingerFeedback
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult, ReadLimit
 from drivers.passport.mrz import Mrz, MrzDate
@@ -47,6 +48,8 @@ OUTCOMES = {
     Outcome.UNKNOWN: ("?", "yellow"),
 }
 
+MANY = 4
+"""Number of checks above which passed ones are counted."""
 MOVING = {MovementState.CLOSED, MovementState.OPENING, MovementState.OPEN, MovementState.CLOSING}
 """States of a barrier in normal operation."""
 
@@ -82,6 +85,12 @@ def summarise_event(data: Observation, *, shown: bool) -> Text | None:
             return _reader(data)
         case PictureCaptured():
             return _picture(data)
+        case FingerFeedback():
+            return Text(f"{_words(data.position)}: {_words(data.feedback)}", "dim")
+        case FingerCaptured():
+            return _print(data)
+        case CaptureEnded():
+            return _capture(data)
         case BarrierState():
             return _barrier(data)
         case BarrierPassage():
@@ -179,12 +188,7 @@ def _read(read: DocumentRead, *, shown: bool) -> Text:
     line.append(_zone(read.mrz, read.checks, shown=shown))
     if read.end_reason is not TransactionEnd.COMPLETE:
         line.append(f"  ended early: {read.end_reason}", "yellow")
-    # Many passed checks are shown as their number; all other checks by name.
-    many = len(read.checks) > 4
-    good = [check for check in read.checks if check.outcome is Outcome.SUCCESSFUL]
-    if many and good:
-        line.append(f"  ✓ {len(good)} checks", "green")
-    line.append(_marks(check for check in read.checks if not many or check not in good))
+    line.append(_marks(read.checks))
     return line
 
 
@@ -195,11 +199,17 @@ def _zone(mrz: Mrz | None, checks: Iterable[Check], *, shown: bool) -> Text:
     return Text(_person(mrz)) if shown else Text(f"{mrz.issuer} (personal data hidden)", "dim")
 
 
-def _marks(checks: Iterable[Check]) -> Text:
+def _marks(checks: Sequence[Check]) -> Text:
+    """Return the outcomes of checks by name; many passed ones as their number."""
     line = Text()
+    good = [check for check in checks if check.outcome is Outcome.SUCCESSFUL]
+    many = len(checks) > MANY
+    if many and good:
+        line.append(f"  ✓ {len(good)} checks", "green")
     for check in checks:
-        mark, colour = OUTCOMES[check.outcome]
-        line.append(f"  {mark} {check.id.rpartition('.')[2]}", colour)
+        if not many or check not in good:
+            mark, colour = OUTCOMES[check.outcome]
+            line.append(f"  {mark} {check.id.rpartition('.')[2]}", colour)
     return line
 
 
@@ -219,6 +229,31 @@ def _chip(chip: ChipResult) -> Text:
     elif chip.read_limit is ReadLimit.ERRORS:
         line.append(f"  reads of {chip.read_bytes} bytes after errors", "dim")
     return line
+
+
+def _print(taken: FingerCaptured) -> Text:
+    size = sum(image.size_bytes for image in taken.attachments)
+    line = Text(f"print of {_words(taken.position)}, {taken.width_px}x{taken.height_px}", "bold")
+    line.append(f", {size / 1000:,.0f} kB")
+    quality = taken.quality
+    if quality.value is not None:
+        mark, colour = OUTCOMES[quality.outcome]
+        colour = "" if quality.required_minimum is None else colour
+        line.append(f"  {_words(quality.measure)} {quality.value:g}", colour)
+        line.append("" if quality.required_minimum is None else f" {mark}", colour)
+    return line
+
+
+def _capture(ended: CaptureEnded) -> Text:
+    taken = ended.outcome is CaptureOutcome.CAPTURED
+    line = Text(f"capture of {_words(ended.position)}: ")
+    line.append(_words(ended.outcome), "green" if taken else "yellow")
+    line.append("" if ended.reason is None else f", {_words(ended.reason)}", "yellow")
+    return line
+
+
+def _words(word: str | None) -> str:
+    return "" if word is None else str(word).replace("_", " ")
 
 
 def _picture(picture: PictureCaptured) -> Text:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 AddressKind = Literal["node", "usb", "network", "smartcard"]
-NETWORK = ("tcp", "http", "https", "rtsp", "rtsps", "usbip")
-PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "tcp": 502, "usbip": 3240}
+NETWORK = ("tcp", "http", "https", "rtsp", "rtsps", "usbip", "vpcd")
+PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "tcp": 502, "usbip": 3240, "vpcd": 35963}
 
 
 @dataclass(frozen=True, slots=True)

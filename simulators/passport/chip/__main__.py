@@ -16,6 +16,7 @@ from simulators.passport.chip.crypto.ciphers import Cipher
 from simulators.passport.chip.crypto.domain_parameters import BY_NAME
 from simulators.passport.chip.faults import ChipFault, SlowField, chip_fault_of
 from simulators.passport.chip.pki.issuing_state import IssuingState
+from simulators.passport.chip.post_chips import write_trust
 from simulators.passport.chip.profile import Access, ActiveAuthentication, Profile
 from simulators.passport.chip.protocols.security_infos import Mapping, PaceInfo
 from simulators.passport.chip.vpcd import DEFAULT_PORT, VpcdSlot
@@ -46,7 +47,8 @@ async def _present(options: argparse.Namespace, profile: Profile, faults: list[C
         while not options.cycles or done < options.cycles:
             document = travellers.document(Format(options.format))
             chip = Chip.issue(document, issuer, profile, faults)
-            _trust(options.trust, issuer)
+            if options.trust is not None:
+                write_trust(options.trust, issuer)
             sys.stdout.write("\n".join(document.lines) + "\n\n")
             sys.stdout.flush()
             await slot.insert(chip)
@@ -55,16 +57,6 @@ async def _present(options: argparse.Namespace, profile: Profile, faults: list[C
             await slot.remove()
             done += 1
             await asyncio.sleep(options.away_s)
-
-
-def _trust(folder: Path | None, issuer: IssuingState) -> None:
-    """Write the CSCA, the revocation list and a master list, as an operator would get them, all in DER."""
-    if folder is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "csca.cer").write_bytes(issuer.csca.der)
-    (folder / "csca.crl").write_bytes(issuer.crl())
-    (folder / "master-list.ml").write_bytes(issuer.master_list([issuer.csca]))
 
 
 def _profile(options: argparse.Namespace) -> Profile:

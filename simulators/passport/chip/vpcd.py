@@ -85,7 +85,7 @@ class VpcdSlot:
     async def _lie(self, chip: Chip, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve the chip until it is removed; one that loses its power is found again."""
         try:
-            while (lost := await self._serve(chip, reader, writer)) is not None:
+            while (lost := await serve(chip, reader, writer)) is not None:
                 await asyncio.sleep(lost.for_s)
                 reader, writer = await self._found_again()
                 self._writer = writer
@@ -101,27 +101,28 @@ class VpcdSlot:
             except OSError:
                 await asyncio.sleep(0.02)
 
-    async def _serve(
-        self, chip: Chip, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> FieldLostError | None:
-        """Answer until the end of the connection; return the loss of power that ended it, or None."""
-        try:
-            while True:
-                # vpcd sends length and message apart, and its second packet waits for our acknowledgement of
-                # the first: without this, 40 ms every time. The kernel clears the option: set it again.
-                _acknowledge_at_once(writer)
-                size = int.from_bytes(await reader.readexactly(2), "big")
-                reply = await _reply(chip, await reader.readexactly(size))
-                if reply is not None:
-                    writer.write(len(reply).to_bytes(2, "big") + reply)
-                    await writer.drain()
-        except FieldLostError as lost:
-            return lost
-        except (CardRemovedError, asyncio.IncompleteReadError, ConnectionError):
-            return None  # the card is removed, whichever side closed the connection
-        finally:
-            # `remove` waits for the end of it: a wait that is cancelled cancels every later one too.
-            writer.close()
+
+async def serve(
+    chip: Chip, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> FieldLostError | None:
+    """Answer until the end of the connection; return the loss of power that ended it, or None."""
+    try:
+        while True:
+            # vpcd sends length and message apart, and its second packet waits for our acknowledgement of
+            # the first: without this, 40 ms every time. The kernel clears the option: set it again.
+            _acknowledge_at_once(writer)
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            reply = await _reply(chip, await reader.readexactly(size))
+            if reply is not None:
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+                await writer.drain()
+    except FieldLostError as lost:
+        return lost
+    except (CardRemovedError, asyncio.IncompleteReadError, ConnectionError):
+        return None  # the card is removed, whichever side closed the connection
+    finally:
+        # `remove` waits for the end of it: a wait that is cancelled cancels every later one too.
+        writer.close()
 
 
 def _acknowledge_at_once(writer: asyncio.StreamWriter) -> None:

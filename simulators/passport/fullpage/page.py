@@ -37,6 +37,8 @@ class Page:
     """False: paper with optical brightener, which security printers do not use."""
     b900_ink: bool = True
     """False: a zone printed with ink that is invisible in infrared light."""
+    face: str | None = None
+    """Seed of the portrait, so that it is that of the chip; None: one of the page's own."""
 
     @property
     def seed(self) -> str:
@@ -131,7 +133,7 @@ def _photo(page: Page, size: tuple[int, int]) -> "Image":
     from PIL import Image
 
     left, top, right, bottom = _photo_box(size)
-    with Image.open(io.BytesIO(face_drawn(page.seed, ImageFormat.JPEG))) as face:
+    with Image.open(io.BytesIO(face_drawn(page.face or page.seed, ImageFormat.JPEG))) as face:
         return face.resize((right - left, bottom - top))
 
 

@@ -1,6 +1,7 @@
 """Kinds `document-bridge`, `desko` and `regula-server`: full-page readers and a server, with travellers."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from random import Random
 from typing import Any, Literal
@@ -9,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from simulators.errors import SimulatorError
 from simulators.http.service import HttpSimulator, ServiceSettings
-from simulators.mrz import Format
+from simulators.mrz import Document, Format
+from simulators.passport.chip.post_chips import ChipSettings, PostChips
 from simulators.passport.fullpage.bridge import BridgeHost
 from simulators.passport.fullpage.desko import DeskoService
 from simulators.passport.fullpage.faults import fault_of
@@ -44,6 +46,7 @@ class PageReaderSettings(ServiceSettings):
         le=32_000_000,
         description="JPEG images of a page are padded to this size, in bytes.",
     )
+    chip: ChipSettings | None = Field(default=None, description="Chips of passports, under the glass.")
 
     def build(self) -> Simulator:
         """Build the reader and its travellers."""
@@ -123,6 +126,8 @@ class PageReader(HttpSimulator):
         super().__init__(settings, self.service.answer)
         self.scanner.stop_service = self._die
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
+        # Its files are written before a host can open the reader, because it loads them then.
+        self._chips = None if settings.chip is None else PostChips(settings.chip, settings.seed)
         self._emit: EmitCallback = lambda _event, _details: None
         self._leaving: set[asyncio.Task[None]] = set()
         self._presented = 0
@@ -136,7 +141,7 @@ class PageReader(HttpSimulator):
         """Run until cancelled."""
         self._emit = emit
         try:
-            async with self.server:
+            async with self.server, self._chips or contextlib.nullcontext():
                 emit("ready", self.summary())
                 if self.reader.every_s is None:
                     await asyncio.Event().wait()
@@ -156,7 +161,7 @@ class PageReader(HttpSimulator):
         """
         match verb:
             case "remove":
-                await self.scanner.remove()
+                await self._remove()
                 return {}
             case "insert":
                 return await self._insert(**arguments)
@@ -180,6 +185,7 @@ class PageReader(HttpSimulator):
         lines: list[str] | None = None,
         copied: bool = False,
     ) -> dict[str, Any]:
+        document: Document | None = None
         try:
             if lines is not None:
                 if format is not None or fields:
@@ -187,10 +193,10 @@ class PageReader(HttpSimulator):
                 page = Page(tuple(lines))
             else:
                 document = self.travellers.document(Format(format) if format else None, **(fields or {}))
-                page = Page(document.lines)
+                page = _page_of(document)
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        await self.present(page.photocopy() if copied else page)
+        await self.present(page.photocopy() if copied else page, document)
         return {"lines": list(page.lines)}
 
     def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -203,23 +209,38 @@ class PageReader(HttpSimulator):
         self.scanner.inject(injected)
         return {}
 
-    async def present(self, page: Page) -> None:
-        """Put a page on the glass, and remove it after its dwell time."""
+    async def present(self, page: Page, document: Document | None = None) -> None:
+        """Put a page on the glass, with the chip of its document, and remove it after its dwell time."""
         self._presented += 1
+        chip = {}
+        if self._chips is not None:
+            chip = {"chip": await self._chips.place(document)}
         await self.scanner.place(page)
-        self._emit("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
+        self._emit("document", {"zone": bool(page.lines), "copied": not page.dull_paper} | chip)
         task = asyncio.create_task(self._remove_later(self.scanner.placements))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
     async def _remove_later(self, placement: int) -> None:
         await asyncio.sleep(self.reader.dwell_s)
+        await self._remove(placement)
+
+    async def _remove(self, placement: int | None = None) -> None:
+        """Remove the document: any, or only the one of that placement."""
         await self.scanner.remove(placement)
+        if self._chips is not None and self.scanner.page is None:
+            await self._chips.remove()
 
     async def _arrivals(self, every_s: float) -> None:
         chance = Random(f"{self.settings.seed}/copies")
         await asyncio.sleep(self.reader.first_s)
         while True:
-            page = Page(self.travellers.document().lines)
-            await self.present(page.photocopy() if chance.random() < self.reader.copied else page)
+            document = self.travellers.document()
+            page = _page_of(document)
+            await self.present(page.photocopy() if chance.random() < self.reader.copied else page, document)
             await asyncio.sleep(every_s)
+
+
+def _page_of(document: Document) -> Page:
+    """Return the page of a document, with the face that its chip has."""
+    return Page(document.lines, face=document.number)

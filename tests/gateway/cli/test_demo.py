@@ -105,6 +105,8 @@ def test_first_sight() -> None:
             demo.shows(rf"lane-{lane}/reader +● online")
         demo.shows("lane-1/barrier +● online")
         begun = demo.screen
+        for shown in ("chip by pace", "picture, 640x360", "print of right index"):
+            demo.shows(shown, 90)
         demo.shows(r"→\s+replug", 90)  # first simulated unplugging
         demo.read(0.5)
         whole = demo.screen

@@ -20,6 +20,13 @@ from drivers.barrier.observations import (
 )
 from drivers.camera.observations import FaceCaptured, PictureHint, PictureMeasure, PlateRead
 from drivers.camera.observations import MeasuredArea as Measured
+from drivers.fingerprint.observations import (
+    CaptureEnded,
+    FeedbackCode,
+    FingerCaptured,
+    FingerFeedback,
+    FingerPosition,
+)
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.mrz.checks import mrz_checks
@@ -44,6 +51,7 @@ from gateway.cli._render.event import event_json, event_line, state_light, statu
 from gateway.cli.command import _result_text
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState
+from gateway.contract.documents.schemas import example
 from gateway.contract.envelope import ClockStatus, Event
 from gateway.contract.events import (
     AuditCheckpoint,
@@ -158,6 +166,15 @@ PIECES: dict[str, Observation] = {
     "card, 26 bits": CardRead(reader=0, format=CardFormat.WIEGAND, bits=26, data="01020340"),
     "card reader  inputs ●○  opened or removed": UNKNOWN_STATUS.model_copy(
         update={"tampered": True, "inputs": (True, False)}
+    ),
+    "right index: place": FingerFeedback(
+        feedback=FeedbackCode.PLACE, position=FingerPosition.RIGHT_INDEX, attempt=1, best_of=1
+    ),
+    "print of right index, 384x290, 3 kB  nfiq2 54 ✓": FingerCaptured.model_validate(
+        example(FingerCaptured) | {"attachments": (Attachment.from_bytes("png", "image/png", bytes(3000)),)}
+    ),
+    "capture of right index: unreadable, too light": CaptureEnded.model_validate(
+        example(CaptureEnded) | {"outcome": "unreadable"}
     ),
     "open  lane obstructed": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
     "emergency open  emergency unacknowledged  in open  out closed"

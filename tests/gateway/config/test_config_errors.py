@@ -589,6 +589,21 @@ TABLE = (
         "name the real port",
     ),
     Broken(
+        "simulated chip reader",
+        PRODUCTION
+        + BROKER
+        + """
+[device."lane-1/reader"]
+driver = "mrz-serial"
+port = "usb:0DB5:0137:A1"
+framing = "text"
+chip = { reader = "vpcd://127.0.0.1:35963" } #!
+""",
+        'device."lane-1/reader".chip.reader',
+        "refuses a simulated device",
+        "name the real port",
+    ),
+    Broken(
         "link to a pseudo-terminal",
         PRODUCTION + BROKER + DEVICE.replace('usb:0DB5:0137:A1"', '{folder}/link-to-pty" #!'),
         'device."lane-1/reader".port',

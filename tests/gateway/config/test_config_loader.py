@@ -119,15 +119,17 @@ def test_demo_loads_and_officer_may_move_barrier(tmp_path: Path) -> None:
     assert loaded.gateway.profile == "training"
     assert loaded.gateway.state_dir == tmp_path / "state"
     assert (loaded.broker.port, loaded.broker.embedded) == (18831, True)
-    *readers, (barrier, wired), (camera, _) = loaded.devices.items()
+    (_, counter), *readers, (barrier, wired), (camera, _), (finger, _) = loaded.devices.items()
+    assert counter.raw_settings["chip"]["trust"] == [f"{tmp_path}/trust"]
     assert {str(at): (d.raw_settings["framing"], d.raw_settings["port"]) for at, d in readers} == {
         f"lane-{n}/reader": (framing, f"{tmp_path}/lane-{n}-reader")
-        for n, framing in enumerate(("accessis", "text", "elyctis", "rte"), 1)
+        for n, framing in enumerate(("text", "elyctis", "rte"), 2)
     }
     assert wired.raw_settings["board"]["port"] == f"{tmp_path}/lane-1-barrier"
-    assert loaded.roles.grant(STATION, barrier).permits("open", moves=True)
-    for station in (STATION, "lane-1"):
-        assert loaded.roles.grant(station, camera).permits("capture", moves=False)
+    for station in (STATION, "counter", "lane-1"):
+        assert loaded.roles.grant(station, barrier).permits("open", moves=True)
+        for position in (camera, finger):
+            assert loaded.roles.grant(station, position).permits("capture", moves=False)
 
 
 @pytest.mark.usefixtures("shipped")
@@ -243,7 +245,7 @@ def test_packages_are_searched_once(tmp_path: Path, mocker: MockerFixture) -> No
     again = mocker.spy(loader, "installed_drivers")
 
     for _ in range(2):
-        assert len(load(ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path)}).devices) == 6
+        assert len(load(ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path)}).devices) == 7
     assert (searched.call_count, again.call_count) == (1, 0)
 
 

@@ -25,6 +25,7 @@ LIVE, SIMULATED, REPLAYED = Provenance.LIVE, Provenance.SIMULATED, Provenance.RE
         ({"text": "no sim: here"}, LIVE),
         ({"port": "sim:reader"}, SIMULATED),
         ({"device": "usbip:1-1"}, SIMULATED),
+        ({"chip": {"reader": "vpcd://127.0.0.1:35963"}}, SIMULATED),
         ({"port": "replay:passport.jsonl"}, REPLAYED),
         ({"links": [{"port": "sim:reader"}]}, SIMULATED),
         ({"links": ({"port": "sim:reader"}, {"port": "replay:x"}, {"port": "sim:other"})}, REPLAYED),

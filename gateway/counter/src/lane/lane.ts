@@ -236,10 +236,7 @@ export class Lane {
     const { traveller } = this
     if (traveller !== undefined && !traveller.hasDocument) {
       // Pictures that were taken before the document belong to the same person.
-      const joined = new Traveller(transaction)
-      joined.portrait = traveller.portrait
-      joined.prints = traveller.prints
-      this.traveller = joined
+      this.traveller = new Traveller(transaction, traveller)
       return
     }
     this.notices.delete('passage')

@@ -1,30 +1,19 @@
-/** Traveller: everything that came with one transaction, from the document to the passage. */
+/** Traveller at the counter: the client's, and what a screen needs beyond it. */
 
-import type {
-  Barcode,
-  BarrierPassage,
-  CaptureEnded,
-  Check,
-  ChipProgress,
-  ChipResult,
-  DocumentRead,
-  FaceCaptured,
-  FingerCaptured,
-  Mrz,
-  ReceivedEvent,
+import {
+  Traveller as Gathered,
+  type Barcode,
+  type BarrierPassage,
+  type CaptureEnded,
+  type Check,
+  type ChipProgress,
+  type ChipResult,
+  type DocumentRead,
+  type Mrz,
+  type Portrait,
+  type Print,
+  type ReceivedEvent,
 } from 'borderpost-client'
-
-/** A picture of the person at the counter. */
-export interface Portrait {
-  readonly captured: FaceCaptured
-  readonly image: Uint8Array | undefined
-}
-
-/** A fingerprint, in the encoding that a browser can show; undefined where none was sent. */
-export interface Print {
-  readonly captured: FingerCaptured
-  readonly image: Uint8Array | undefined
-}
 
 /** An image of the document, and its media type. */
 export interface DocumentImage {
@@ -34,36 +23,73 @@ export interface DocumentImage {
 
 /** Everything of one traveller. It grows with each event; `wipe` empties it. */
 export class Traveller {
-  readonly transaction: string
-  mrz: Mrz | undefined
-  lines: readonly string[] = []
-  document: DocumentRead | undefined
-  chip: ChipResult | undefined
+  readonly #gathered: Gathered
+  /** The same person before: the other side of the card, or pictures that were taken without a document. */
+  #before: Traveller | undefined
+  readonly #mediaTypes = new Map<string, string>()
+  /** Progress of the chip while it is read. */
   chipProgress: ChipProgress | undefined
-  /** Images of document and chip by role, such as `page_visible` and `chip_face`. */
-  readonly images = new Map<string, DocumentImage>()
-  readonly checks = new Map<string, Check>()
+  /** Lines of the zone as they were read. */
+  lines: readonly string[] = []
   barcodes: readonly Barcode[] = []
-  portrait: Portrait | undefined
-  prints: readonly Print[] = []
-  captureEnded: CaptureEnded | undefined
-  passage: BarrierPassage | undefined
-  /** True while the document lies on the reader; undefined where the reader cannot tell. */
+  /** Fingerprints; another array after each one. */
+  prints: readonly Print[]
+  /** True while the document lies on the reader; undefined while none has come, or where the reader cannot tell. */
   isDocumentPresent: boolean | undefined
-  /** True if any of it came from no real device. */
-  isSimulated = false
-  /** The side of the card that was read just before this one. */
-  otherSide: Traveller | undefined
-  /** Roles of images that were announced and did not arrive. */
-  lostImages: readonly string[] = []
 
-  constructor(transaction: string) {
-    this.transaction = transaction
+  constructor(transaction: string, before?: Traveller) {
+    this.#gathered = new Gathered(transaction)
+    this.#before = before
+    this.prints = before?.prints ?? []
+  }
+
+  get transaction(): string {
+    return this.#gathered.transaction
   }
 
   /** True once anything of a document has come. */
   get hasDocument(): boolean {
-    return this.isDocumentPresent !== undefined || this.document !== undefined || this.mrz !== undefined
+    return this.isDocumentPresent !== undefined || this.document !== undefined || this.#gathered.mrz !== undefined
+  }
+
+  get document(): DocumentRead | undefined {
+    return this.#gathered.document
+  }
+
+  get chip(): ChipResult | undefined {
+    return this.#gathered.chip
+  }
+
+  get captureEnded(): CaptureEnded | undefined {
+    return this.#gathered.captureEnded
+  }
+
+  get passage(): BarrierPassage | undefined {
+    return this.#gathered.passage
+  }
+
+  /** True if any of it came from no real device. */
+  get isSimulated(): boolean {
+    return this.#gathered.isSimulated || this.#before?.isSimulated === true
+  }
+
+  get mrz(): Mrz | undefined {
+    return this.#gathered.mrz ?? this.#before?.mrz
+  }
+
+  get portrait(): Portrait | undefined {
+    return this.#gathered.portrait ?? this.#before?.portrait
+  }
+
+  /** Newest result of each check, also of the other side of a card. */
+  get checks(): ReadonlyMap<string, Check> {
+    const own = this.#gathered.checks.map((check) => [check.id, check] as const)
+    return new Map([...(this.#before?.checks ?? []), ...own])
+  }
+
+  /** The side of the card that was read before this one. */
+  get otherSide(): Traveller | undefined {
+    return this.#before?.hasDocument === true ? this.#before : undefined
   }
 
   /** Zone in the chip; undefined without one. */
@@ -73,94 +99,65 @@ export class Traveller {
 
   /** Portrait that is printed on the page. */
   get printedFace(): DocumentImage | undefined {
-    return this.images.get('face_visible') ?? this.otherSide?.images.get('face_visible')
+    return this.image('face_visible') ?? this.otherSide?.image('face_visible')
   }
 
   /** Portrait of the chip, in a form that a browser can show. */
   get chipFace(): DocumentImage | undefined {
-    return this.images.get('chip_face_decoded') ?? this.images.get('chip_face')
+    return this.image('chip_face_decoded') ?? this.image('chip_face')
+  }
+
+  /** Return an image of document or chip by its role, such as `page_visible`. */
+  image(role: string): DocumentImage | undefined {
+    const bytes = this.#gathered.images.get(role)
+    return bytes && { bytes, mediaType: this.#mediaTypes.get(role) ?? '' }
   }
 
   /** Add one event of this transaction. */
   take(event: ReceivedEvent): void {
-    this.isSimulated ||= event.isSimulated
+    this.#gathered.take(event)
+    this.#takeMediaTypes(event)
     if (event.is('document.placed')) {
       this.isDocumentPresent = true
     } else if (event.is('document.mrz')) {
-      this.mrz = event.data.mrz ?? undefined
       this.lines = event.data.lines
-      this.#takeChecks(event.data.checks)
-    } else if (event.is('document.image')) {
-      this.#takeImages(event, event.data.attachments)
     } else if (event.is('document.barcode')) {
       this.barcodes = [...this.barcodes, event.data.barcode]
-      this.#takeChecks(event.data.checks)
     } else if (event.is('document.chip_progress')) {
       this.chipProgress = event.data.progress
     } else if (event.is('document.chip')) {
-      this.chip = event.data.chip
       this.chipProgress = undefined
-      this.#takeImages(event, event.data.attachments)
-      this.#takeChecks(event.data.chip.checks)
-    } else if (event.is('document.checked')) {
-      this.#takeChecks(event.data.checks)
     } else if (event.is('document.read')) {
-      this.#takeDocument(event.data)
-      this.#takeImages(event, event.data.attachments)
+      this.chipProgress = undefined
+      this.lines = event.data.lines
+      if (event.data.barcodes.length > 0) this.barcodes = event.data.barcodes
+      // A swipe leaves no document behind; readers that hold one say when it is gone.
+      if (event.data.trigger === 'swipe') this.isDocumentPresent ??= false
     } else if (event.is('document.removed')) {
       this.isDocumentPresent = false
-    } else if (event.is('face.captured')) {
-      this.portrait = { captured: event.data, image: [...event.images.values()][0] }
     } else if (event.is('finger.captured')) {
-      this.prints = [...this.prints, { captured: event.data, image: event.images.get('png') }]
-    } else if (event.is('finger.capture_ended')) {
-      this.captureEnded = event.data
-    } else if (event.is('barrier.passage')) {
-      this.passage = event.data
+      this.prints = [...(this.#before?.prints ?? []), ...this.#gathered.prints]
     }
   }
 
   /** Take over what the side of the card that was read before has: it is the same person. */
   join(otherSide: Traveller): void {
-    this.otherSide = otherSide
-    this.portrait ??= otherSide.portrait
-    this.prints = [...otherSide.prints, ...this.prints]
-    this.mrz ??= otherSide.mrz
-    for (const check of otherSide.checks.values()) if (!this.checks.has(check.id)) this.checks.set(check.id, check)
+    this.#before = otherSide
+    this.prints = [...otherSide.prints, ...this.#gathered.prints]
   }
 
   /** Drop all that is known of the person. */
   wipe(): void {
-    this.otherSide?.wipe()
-    this.images.clear()
-    this.checks.clear()
-    this.mrz = this.document = this.chip = this.chipProgress = undefined
-    this.portrait = this.captureEnded = this.passage = this.otherSide = undefined
-    this.lines = this.barcodes = this.prints = this.lostImages = []
-    this.isDocumentPresent = undefined
+    this.#before?.wipe()
+    this.#gathered.wipe()
+    this.#mediaTypes.clear()
+    this.#before = this.chipProgress = this.isDocumentPresent = undefined
+    this.lines = this.barcodes = this.prints = []
   }
 
-  #takeDocument(read: DocumentRead): void {
-    this.document = read
-    this.mrz = read.mrz ?? undefined
-    this.lines = read.lines
-    this.chip = read.chip ?? this.chip
-    this.chipProgress = undefined
-    if (read.barcodes.length > 0) this.barcodes = read.barcodes
-    this.#takeChecks(read.checks)
-    // A swipe leaves no document behind; readers that hold one say when it is gone.
-    if (read.trigger === 'swipe' && this.isDocumentPresent === undefined) this.isDocumentPresent = false
-  }
-
-  #takeChecks(checks: readonly Check[]): void {
-    for (const check of checks) this.checks.set(check.id, check)
-  }
-
-  #takeImages(event: ReceivedEvent, attachments: readonly { role: string; media_type: string }[]): void {
-    for (const { role, media_type: mediaType } of attachments) {
-      const bytes = event.images.get(role)
-      if (bytes === undefined) this.lostImages = [...this.lostImages, role]
-      else this.images.set(role, { bytes, mediaType })
+  #takeMediaTypes(event: ReceivedEvent): void {
+    if (event.is('document.image') || event.is('document.chip') || event.is('document.read')) {
+      for (const { role, media_type: mediaType } of event.data.attachments) this.#mediaTypes.set(role, mediaType)
     }
   }
 }

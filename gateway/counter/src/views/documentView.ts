@@ -92,7 +92,7 @@ export class DocumentView implements View {
     setShown(this.#fields, shown.length > 0)
     setText(this.#zone, (traveller?.lines ?? []).join('\n'))
     setShown(this.#zone, (traveller?.lines.length ?? 0) > 0)
-    const page = traveller?.images.get('page_visible')
+    const page = traveller?.image('page_visible')
     this.#page.show(page !== undefined && isShowable(page) ? page : undefined)
     setShown(this.#pageButton, page !== undefined)
     const whyUnreadable = traveller && this.#whyUnreadable(traveller)

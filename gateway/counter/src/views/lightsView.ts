@@ -205,7 +205,7 @@ export class LightsView implements View {
 /** Return the pages of a traveller's document by light; the other side of a card follows. */
 function sidesOf(traveller: Traveller, words: Words): Side[] {
   const own = LIGHTS.flatMap((light) => {
-    const image = traveller.images.get(`page_${light}`)
+    const image = traveller.image(`page_${light}`)
     return image === undefined ? [] : [{ role: `page_${light}`, label: wordFor(words.lights, light), image }]
   })
   const { otherSide } = traveller

@@ -60,7 +60,8 @@ export class PortraitsView implements View {
     const words = this.#words
     this.#printed.show(traveller?.printedFace, traveller?.document === undefined ? '' : words.noPrinted)
     this.#chip.show(traveller?.chipFace, traveller === undefined ? '' : this.#whyNoChipFace(traveller))
-    const live = actions.frame ?? traveller?.portrait?.image
+    const taken = traveller?.portrait?.image
+    const live = actions.frame ?? (taken?.length === 0 ? undefined : taken)
     this.#counter.show(
       live && { bytes: live, mediaType: 'image/jpeg' },
       traveller === undefined && !actions.isPreviewing ? '' : words.noPortrait,

@@ -1,9 +1,8 @@
 /** Prints: which finger, advice while it is taken, quality, and fingers that cannot be given. */
 
-import type { FingerPosition } from 'borderpost-client'
+import type { FingerPosition, Print } from 'borderpost-client'
 
 import type { Lane } from '../lane/lane.ts'
-import type { Print } from '../lane/traveller.ts'
 import { filled, wordFor, type Language, type Words } from '../words/words.ts'
 import { Children, make, makeButton, setAttribute, setShown, setText, type View } from './dom.ts'
 import { failureText } from './failures.ts'
@@ -143,7 +142,8 @@ export class PrintsView implements View {
     this.#list.replaceChildren(...prints.map((print) => this.#printItem(print)))
   }
 
-  #printItem({ captured, image }: Print): HTMLElement {
+  #printItem({ captured, images }: Print): HTMLElement {
+    const image = images.get('png')
     const name = wordFor(this.#words.fingers, captured.position)
     const shown = new Image(name)
     this.#images.push(shown)

@@ -1,0 +1,94 @@
+"""Chips of the documents of one reader of a post, with the certificates that an operator is given."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from simulators.errors import SimulatorError
+from simulators.mrz import Document, Format
+from simulators.passport.chip.chip import Chip
+from simulators.passport.chip.faults import AlteredGroup, ChipFault
+from simulators.passport.chip.listening_slot import ListeningSlot
+from simulators.passport.chip.pki.issuing_state import IssuingState
+from simulators.passport.chip.profile import Profile
+
+
+class ChipSettings(BaseModel):
+    """Chips of a reader, at a slot that the gateway opens as `vpcd://127.0.0.1:PORT`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    port: int = Field(ge=1, le=65535, description="TCP port of the slot.")
+    trust: Path = Field(
+        description="Folder for the certificate, the revocation list and the master list of the state that "
+        "issues the documents."
+    )
+    forged: float = Field(default=0.0, ge=0, le=1, description="Share of chips with another face.")
+    dead: float = Field(default=0.0, ge=0, le=1, description="Share of passports whose chip does not answer.")
+
+    @field_validator("trust")
+    @classmethod
+    def _absolute(cls, trust: Path) -> Path:
+        if not trust.is_absolute():
+            raise ValueError(f"{trust} is not an absolute path")
+        return trust
+
+
+class PostChips:
+    """Issuing state and slot of one reader."""
+
+    def __init__(self, settings: ChipSettings, seed: int) -> None:
+        """Write the state's files, before a host can open the reader; raises SimulatorError."""
+        self._settings = settings
+        self._issuer = IssuingState.create()
+        self._chance = Random(f"{seed}/chips")
+        self._slot = ListeningSlot(settings.port)
+        write_trust(settings.trust, self._issuer)
+
+    async def __aenter__(self) -> Self:
+        await self._slot.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._slot.__aexit__(kind, error, trace)
+
+    async def place(self, document: Document | None) -> str:
+        """Put the chip of a passport on the slot, in place of the one before.
+
+        Returns `genuine`, `forged`, `dead`, or `none` for a document that has no chip.
+        """
+        await self._slot.remove()
+        if document is None or document.format is not Format.TD3:
+            return "none"
+        drawn, faults = self._chance.random(), list[ChipFault]()
+        if drawn < self._settings.dead:
+            return "dead"
+        if drawn < self._settings.dead + self._settings.forged:
+            faults = [AlteredGroup(group=2)]
+        chip = await asyncio.to_thread(Chip.issue, document, self._issuer, Profile(), faults)
+        await self._slot.place(chip)
+        return "forged" if faults else "genuine"
+
+    async def remove(self) -> None:
+        """Take the chip away."""
+        await self._slot.remove()
+
+
+def write_trust(folder: Path, issuer: IssuingState) -> None:
+    """Write the CSCA, the revocation list and a master list, as an operator would get them, all in DER.
+
+    Raises SimulatorError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "csca.cer").write_bytes(issuer.csca.der)
+        (folder / "csca.crl").write_bytes(issuer.crl())
+        (folder / "master-list.ml").write_bytes(issuer.master_list([issuer.csca]))
+    except OSError as error:
+        raise SimulatorError(f"trust: {error.filename}: {error.strerror}") from error
