@@ -111,7 +111,8 @@ vm-test: vm-needs deb $(VENV)/.dev
 .PHONY: web web-package web-test
 web: $(WEB)/dist/.built
 web-test: $(WEB)/dist/.built $(COUNTER)/dist/.built
-	$(NPM) run check && $(NPM) test
+	$(NPM) run check
+	$(NPM) test
 	$(NODE)/bin/node --test --experimental-strip-types '$(COUNTER)/test/*.test.ts'
 web-package: $(WEB)/dist/.built
 	mkdir -p dist

@@ -35,7 +35,8 @@ def load_post(
         text = path.read_text(encoding="utf-8")
         tables = _tables(tomllib.loads(text))
     except OSError as error:
-        raise PostFileError(f"{path}: {error.strerror}") from error
+        remedy = "name the TOML file of a simulated post; an example is config/demo-post.toml"
+        raise PostFileError(f"{path}: {error.strerror}\n    {remedy}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, SimulatorError) as error:
         raise PostFileError(f"{path}: {error}") from error
 

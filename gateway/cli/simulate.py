@@ -1,6 +1,7 @@
 """`borderpost simulate`: run a post of simulated devices."""
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +17,10 @@ from gateway.cli._lib.terminal import console, exit_with, require_simulators
 def simulate(
     post: Annotated[Path, typer.Argument(help="The file that describes the simulated post.")],
     run_dir: Annotated[
-        Path | None, typer.Option(help="Folder for ports and the control socket; default: a new folder.")
+        Path | None,
+        typer.Option(
+            help="Folder for ports and the control socket; default: a new folder, removed at the end."
+        ),
     ] = None,
 ) -> None:
     """Run simulated devices, each in its own process, until Ctrl-C.
@@ -26,17 +30,21 @@ def simulate(
     require_simulators()
     # Apart from the demo, the only place where code of the gateway imports the simulators.
     from simulators.errors import SimulatorError
-    from simulators.post import run_post
+    from simulators.post import Post, run_post
 
     def report(name: str, event: str, details: Mapping[str, Any]) -> None:
         facts = " ".join(f"{key}={value}" for key, value in details.items())
         console.print(f"{name:<16} {event:<9} {facts}", markup=False, soft_wrap=True)
 
-    where = run_dir or Path(tempfile.mkdtemp(prefix="borderpost-post-"))
-    console.print(f"control socket in {where}", markup=False, soft_wrap=True)
-    try:
-        code = asyncio.run(run_post(post, run_dir=where, on_event=report))
-    except SimulatorError as error:
-        how = "".join(f"\n    {how_to_install(extra)}" for extra in error.extras)
-        exit_with(f"{error}{how}", os.EX_UNAVAILABLE if error.extras else os.EX_CONFIG)
+    with contextlib.ExitStack() as stack:
+        where = run_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="borderpost-post-")))
+
+        def show_socket(_: Post) -> None:
+            console.print(f"control socket in {where}", markup=False, soft_wrap=True)
+
+        try:
+            code = asyncio.run(run_post(post, run_dir=where, on_ready=show_socket, on_event=report))
+        except SimulatorError as error:
+            how = "".join(f"\n    {how_to_install(extra)}" for extra in error.extras)
+            exit_with(f"{error}{how}", os.EX_UNAVAILABLE if error.extras else os.EX_CONFIG)
     raise typer.Exit(code)

@@ -63,10 +63,11 @@ class EventAssembler:
             if _roles(received) <= images.keys():
                 self._deliver(event_id)
 
-    def on_event(
-        self, position: Position, payload: bytes, lifetime_s: int | None, jws: str | None = None
-    ) -> None:
-        """Take an event with its lifetime in seconds; raises ValidationError."""
+    def on_event(self, position: Position, payload: bytes, deadline_s: float, jws: str | None = None) -> None:
+        """Take an event; raises ValidationError.
+
+        `deadline_s`: moment when it becomes stale, of the event loop's clock.
+        """
         if self._verifier is not None and not self._verifier.verify_event(position, payload, jws):
             return
         envelope = read_event(payload)
@@ -77,16 +78,9 @@ class EventAssembler:
         if len(self._seen_ids) > REMEMBERED_IDS:
             self._seen_ids.popitem(last=False)
         self._count_gaps(envelope)
-        loop = asyncio.get_running_loop()
-        received = ReceivedEvent(
-            position,
-            envelope,
-            self._decoder.observation(envelope),
-            {},
-            None if lifetime_s is None else loop.time() + lifetime_s,
-        )
+        received = ReceivedEvent(position, envelope, self._decoder.observation(envelope), {}, deadline_s)
         missing = _roles(received) - self._images.get(envelope.id, {}).keys()
-        timer = loop.call_later(IMAGE_TIMEOUT_S, self._deliver, envelope.id)
+        timer = asyncio.get_running_loop().call_later(IMAGE_TIMEOUT_S, self._deliver, envelope.id)
         self._incomplete[envelope.id] = received, timer
         if not missing:
             self._deliver(envelope.id)

@@ -34,16 +34,19 @@ class MessageRouter:
         self._previews = previews
         self._discarded = discarded
 
-    def on_message(self, message: mqtt.MQTTMessage) -> bool:
-        """Pass one message on; return True if it proves a gateway of the site. Raises ValidationError."""
+    def on_message(self, message: mqtt.MQTTMessage, sent_after_s: float) -> bool:
+        """Pass one message on; return True if it proves a gateway of the site. Raises ValidationError.
+
+        `sent_after_s`: time before which the broker had not sent it, of the event loop's clock.
+        """
         match message.topic.split("/"):
             case [_, "v1", self._site, "_gw", gateway, "state"]:
                 return self._on_gateway_state(gateway, message)
             case [_, "v1", self._site, "_gw", gateway, "fresh"]:
-                self._view.on_token(gateway, message)
+                self._view.on_token(gateway, message, sent_after_s)
             case [_, "v1", self._site, *_]:
                 if where := DeviceTopic.parse(message.topic):
-                    self._on_device_message(where, bytes(message.payload), message)
+                    self._on_device_message(where, bytes(message.payload), message, sent_after_s)
         return False
 
     def _on_gateway_state(self, gateway: str, message: mqtt.MQTTMessage) -> bool:
@@ -52,7 +55,9 @@ class MessageRouter:
             self._commands.on_gateway_lost(session)
         return is_current
 
-    def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
+    def _on_device_message(
+        self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage, sent_after_s: float
+    ) -> None:
         if not self._view.accepts(where, message):
             return
         match where.kind, where.levels:
@@ -77,6 +82,7 @@ class MessageRouter:
                 if message.retain:  # an event is never retained by a gateway: its age is unknown
                     self._discarded.expired += 1
                 else:
-                    lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
+                    # A gateway limits the life of every event; Mosquitto leaves out a remaining 0.
+                    lasts_s = getattr(message.properties, "MessageExpiryInterval", 0)
                     said = dict(getattr(message.properties, "UserProperty", ()))
-                    self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
+                    self._assembler.on_event(where.position, payload, sent_after_s + lasts_s, said.get("jws"))

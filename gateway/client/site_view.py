@@ -19,6 +19,8 @@ from gateway.contract.topics import GATEWAY_LANE, DeviceTopic, Position
 if TYPE_CHECKING:
     from gateway.client.verification import StatementCheck
 
+DOUBT_S = 3.0
+"""Time on its way up to which a token counts as received now, in seconds: the usual uncertainty of it."""
 RETAINED_KINDS = ("state", "desc", "claim", "now")
 
 
@@ -93,8 +95,8 @@ class SiteView:
         connection = dict(_user_properties(message)).get(CONNECTION_PROPERTY)
         return self.state.on_gateway(gateway, body, connection)
 
-    def on_token(self, gateway: str, message: mqtt.MQTTMessage) -> None:
-        """Take a token; raises ValidationError."""
+    def on_token(self, gateway: str, message: mqtt.MQTTMessage, sent_after_s: float) -> None:
+        """Take a token, and the time before which the broker had not sent it; raises ValidationError."""
         body, key = bytes(message.payload), None
         if not body:
             return
@@ -104,9 +106,10 @@ class SiteView:
             if key is None:
                 return
         token = FreshToken.model_validate_json(body, extra="ignore")
-        now_s = asyncio.get_running_loop().time()
+        # One that waited on its way counts from then.
+        received_s = min(asyncio.get_running_loop().time(), sent_after_s + DOUBT_S)
         lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-        if not self._freshness.on_token(token, lasts_s, now_s, key):
+        if not self._freshness.on_token(token, lasts_s, received_s, key):
             return
         if self._check is not None and not message.retain:  # a retained one may be older than the death
             self.state.revive(gateway, token.session)

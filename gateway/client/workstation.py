@@ -439,10 +439,10 @@ class Workstation:
             self._on_problem(problem)
         self.problem = problem
 
-    def _on_message(self, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, message: mqtt.MQTTMessage, sent_after_s: float) -> None:
         """Take one message; a message with an error is counted and dropped."""
         try:
-            if self._router.on_message(message):
+            if self._router.on_message(message, sent_after_s):
                 self._report_problem(None)
         except ValidationError:
             self.discarded.unreadable += 1

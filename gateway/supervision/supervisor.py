@@ -54,10 +54,10 @@ log = structlog.get_logger()
 UNCONFIRMED_S = 5.0
 """Time without a heartbeat after which the state of the device is unknown, in seconds.
 
-Its worker is replaced later, if it was hung before or if the machine is slow; see `WorkerSilence`.
+The worker itself is replaced after a longer silence; `WorkerSilence` states how long.
 """
 _CALL_FIELDS = ("id", "issuer", "transaction", "deadline_ns", "is_supervisor")
-"""Fields of an invocation that its worker gets."""
+"""Fields of an invocation that are sent to its worker."""
 MIN_REPLACEMENT_INTERVAL_S = 0.1
 """Shortest time between two replacements that a worker requests, in seconds."""
 

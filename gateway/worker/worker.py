@@ -41,8 +41,9 @@ An attempt is cheap, and travellers wait. A device that rejects the connection i
 unless it is restarted: many cameras lock a user out after too many wrong passwords.
 """
 ACCEPTED_S = 60.0
-"""Time, in seconds, for which a device must have been open before it refuses its credentials, to show that it
-accepted them: some answer the requests of an opening without any.
+"""Shortest time, in seconds, for which a device stays open if it has accepted the credentials.
+
+A device that refuses them earlier never checked them: some answer the requests of an opening without any.
 """
 NO_ATTEMPT_YET = CredentialsRefusedError(
     Cause.NO_PERMISSION,

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.patience import PATIENCE_S
 
 TESTS = Path(__file__).parents[1]
 SOME = """
@@ -81,7 +80,8 @@ def run(folder: Path, conftest: str, tests: str) -> subprocess.CompletedProcess[
         str(folder),
     ]
     alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
-    return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    # Without a limit of its own: it computes all the time, and a busy machine makes it wait for each part.
+    return subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
 
 
 def test_outcomes_reported_after_death(tmp_path: Path) -> None:

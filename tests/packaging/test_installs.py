@@ -69,6 +69,10 @@ IMPLIED = {"camera": {"http"}, "demo": {"http"}, "fingerprint": {"http"}}
 """Extras whose libraries include those of other extras."""
 
 
+pytestmark = pytest.mark.timeout(1200)
+"""Their process computes all the time: 8 s alone, and many times that on a busy machine."""
+
+
 def helps() -> list[list[str]]:
     """Return every command line that prints help."""
     group = typing.cast("typer.core.TyperGroup", typer.main.get_command(app))

@@ -116,18 +116,18 @@ class SafeWrites:
     def _may_reopen(self, index: int, now: Situation, now_s: float) -> bool:
         """Return True if an obstructed door may be opened, once the dead time is over.
 
-        Local control has priority. But a closing that this gateway commanded, and that no contact can stop,
-        is not left to shut on a person because local control began in the middle of it.
+        Local control has priority, and another master of the board needs a person. But a closing that this
+        gateway commanded, and that no contact can stop, is not left to shut on a person because one of them
+        began in the middle of it.
         """
         one = self._doors[index]
-        is_left_alone = now.maintenance is not None and not (
+        is_left_alone = (now.maintenance is not None or now.latches.other_master) and not (
             one.obstruction.is_of_command and one.wiring.stop is None
         )
         others = [one.door for place, one in enumerate(self._doors) if place != index]
         return (
             not is_left_alone
             and not self.relay_faults
-            and not now.latches.other_master
             and (now.emergency_active or not any(other.may_be_open(now_s) for other in others))
         )
 

@@ -39,7 +39,7 @@ class InstalledPart:
     """`module:object`."""
     facts: dict[str, object] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
-    """What is no fault: an extra that is not installed, or what a good driver would have."""
+    """Facts that are no faults: an extra that is not installed, a feature of good drivers that is missing."""
     faults: tuple[str, ...] = ()
 
 

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import functools
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import aiomqtt
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -20,6 +22,9 @@ NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
 RECEIVE_MAXIMUM = 20
 MAX_PACKET_BYTES = 9_437_184
 """Upper bound on an incoming packet: the largest image (8 MiB) and its topic, as at the post's broker."""
+
+PING_S = 2.0
+"""Interval of the pings that tell how long a message may have been on its way, in seconds."""
 
 PREVIEW_QOS = 0
 """With QoS 0 the broker keeps no previews for a workstation that is away."""
@@ -62,9 +67,13 @@ class Connection(aiomqtt.Client):
     A message is passed to `on_message` before it is acknowledged. No socket outlives the context: one of
     aiomqtt would go on when the broker is late, and acknowledge messages that no code reads, in the name of
     the client that has connected again.
+
+    The remaining life of a message is that of the moment when the broker sent it. It may arrive much later,
+    as after a cable that was unplugged for a few seconds; the answers to pings bound that time.
     """
 
-    def __init__(self, on_message: Callable[[mqtt.MQTTMessage], None], **client_options: Any) -> None:
+    def __init__(self, on_message: Callable[[mqtt.MQTTMessage, float], None], **client_options: Any) -> None:
+        """`on_message`: also gets the time before which the broker had not sent it, of the loop's clock."""
         super().__init__(**client_options, socket_options=socket_options())
         self._loop = with_readers(self._loop)
         self._on_message_callback = on_message
@@ -73,17 +82,28 @@ class Connection(aiomqtt.Client):
         # paho 2.2 reads the rest of a packet by the length in the packet, and has no limit of its own.
         inner: Any = self._client
         inner._sock_recv = functools.partial(_receive_limited, inner._sock_recv)  # noqa: SLF001
+        # Nor does it tell of pings, of which it sends some itself.
+        inner._send_pingreq = functools.partial(self._on_ping, inner._send_pingreq)  # noqa: SLF001
+        inner._handle_pingresp = functools.partial(self._on_pong, inner._handle_pingresp)  # noqa: SLF001
+        self._pinged_s: deque[float] = deque()
+        """Times of the pings that have no answer yet."""
+        self._sent_after_s = self._loop.time()
+        self._pinging: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Connect; raises MqttError."""
         try:
-            return await super().__aenter__()
+            await super().__aenter__()
         except BaseException:
             self._close()
             raise
+        self._pinging = asyncio.create_task(self._ping(), name="mqtt pings")
+        return self
 
     async def __aexit__(self, *error: Any) -> None:
         """Disconnect; raises MqttError where the broker does not accept even that."""
+        if self._pinging is not None:
+            self._pinging.cancel()
         try:
             await super().__aexit__(*error)
         finally:
@@ -112,7 +132,25 @@ class Connection(aiomqtt.Client):
         raise aiomqtt.MqttError("The connection was lost") from self._disconnected.exception()
 
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self._on_message_callback(message)
+        self._on_message_callback(message, self._sent_after_s)
+
+    async def _ping(self) -> None:
+        """Ping the broker while it answers."""
+        inner: Any = self._client
+        while not self._disconnected.done():
+            if not self._pinged_s:
+                inner._send_pingreq()  # noqa: SLF001
+            await asyncio.sleep(PING_S)
+
+    def _on_ping(self, send: Callable[[], MQTTErrorCode]) -> MQTTErrorCode:
+        self._pinged_s.append(self._loop.time())
+        return send()
+
+    def _on_pong(self, handle: Callable[[], MQTTErrorCode]) -> MQTTErrorCode:
+        """Take the answer to a ping: what comes after it was sent after the ping."""
+        if self._pinged_s:
+            self._sent_after_s = self._pinged_s.popleft()
+        return handle()
 
     async def send(self, topic: str, payload: bytes, expires_s: int, jws: str | None = None) -> int:
         """Publish with QoS 1, and a signature; returns the broker's reason code.

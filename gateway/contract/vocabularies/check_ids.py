@@ -82,13 +82,13 @@ CHECKS = entries({
         "Le document et le signataire appartiennent au même État.",
     ),
     "chip.active_authentication": (
-        "Chip is the original", "Chipu ni ya asili", "Puce d'origine",
+        "Chip no copy, by signature", "Chipu si nakala, kwa saini", "Puce non copiée, par signature",
         "The chip proved by a signature that it is no copy.",
         "Chipu imethibitisha kwa saini kwamba si nakala.",
         "La puce a prouvé par une signature qu'elle n'est pas une copie.",
     ),
     "chip.chip_authentication": (
-        "Chip is the original", "Chipu ni ya asili", "Puce d'origine",
+        "Chip no copy, by key", "Chipu si nakala, kwa ufunguo", "Puce non copiée, par clé",
         "The chip proved by its key that it is no copy.",
         "Chipu imethibitisha kwa ufunguo wake kwamba si nakala.",
         "La puce a prouvé par sa clé qu'elle n'est pas une copie.",

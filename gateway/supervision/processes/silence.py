@@ -1,11 +1,14 @@
 """Silence of a worker: distinguishes a hung process from one that gets too little processor time.
 
 Measured by the CPU clock of the process, which any process may read (clock_getcpuclockid(3)): /proc/PID of a
-process that cannot be dumped is hidden. A process that is stopped or blocked uses no CPU time, and one in an
-endless loop uses all that it gets: both are hung. A process that works on a busy machine uses a little.
+process that cannot be dumped is hidden where the service's unit says so (ProtectProc=invisible). A process
+that is stopped or blocked uses no CPU time, and one in an endless loop uses all that it gets: both are hung.
+A process that works on a busy machine uses a little. One without a processor uses nothing either (seen beside
+programs of a higher priority: 0.0 ms in most periods of 100 ms), but where /proc shows it, it is runnable.
 """
 
 import time
+from pathlib import Path
 
 BLOCKED_SHARE = 0.01
 """Share of a processor below which a process counts as stopped or blocked."""
@@ -23,6 +26,15 @@ def cpu_time_s(pid: int) -> float | None:
         return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
     except OSError:
         return None
+
+
+def is_runnable(pid: int) -> bool:
+    """Return whether a process runs or waits for a processor; False if the kernel does not show it."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return status.rpartition(b") ")[2].startswith(b"R")
 
 
 class WorkerSilence:
@@ -61,7 +73,9 @@ class WorkerSilence:
         cpu_s = cpu_time_s(self._pid)
         used_s = max(0.0, cpu_s - self._cpu_s) if cpu_s is not None else 0.0
         self._cpu_s += used_s
-        is_blocked = used_s < BLOCKED_SHARE * elapsed_s
+        # In its first period a worker may sleep: it owes no heartbeat yet, and its state is not read.
+        is_starved = self.elapsed_s > 0 and is_runnable(self._pid)
+        is_blocked = used_s < BLOCKED_SHARE * elapsed_s and not is_starved
         self._silent_s += elapsed_s if is_blocked else min(elapsed_s, used_s)
         self.elapsed_s += elapsed_s
         limit_s = self._limit_s * self._patience

@@ -24,6 +24,8 @@ FOUND = (
     ("osdp", 24047),  # an adapter that holds a frame for half a second
     ("numato", 40034),  # an emergency in a closing that began between the ends
     ("generic-watchdog", 36033),  # an emergency that only the identification of the board has read
+    ("generic-pulse", 48012),  # another master in the middle of a closing, without a stop contact
+    ("wirenboard-tcp", 48113),  # a reopening that arrives just when it is due again
 )
 """Boards and seeds of trials that have found faults of the driver, all mended since."""
 

@@ -55,6 +55,7 @@ class Post:
         self.view.on_token(
             "gw-1",
             SimpleNamespace(topic=topic, payload=body, properties=properties, retain=False),  # type: ignore[arg-type]
+            asyncio.get_running_loop().time(),
         )
 
     def picture(self, frame: bytes) -> SimpleNamespace:

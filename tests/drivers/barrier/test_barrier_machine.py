@@ -25,7 +25,8 @@ from drivers.command import CommandArguments, CommandRefusal, Invocation, Refusa
 CLOSED, OPEN, BETWEEN = (False, True), (True, False), (False, False)
 """Open limit and closed limit."""
 BOTH = (True, True)
-REOPEN = Actuation(ActuationKind.REOPEN)
+REOPEN, STOP = Actuation(ActuationKind.REOPEN), Actuation(ActuationKind.STOP)
+NO_STOP = {"doors": [{k: v for k, v in ONE_DOOR["doors"][0].items() if k != "stop"}]}
 
 
 class MachineFixture:
@@ -531,6 +532,68 @@ def test_other_master_is_latched() -> None:
     machine.open(10.8)
 
 
+@pytest.mark.parametrize(("wiring", "written"), [(NO_STOP, REOPEN), ({}, STOP)])
+def test_commanded_closing_is_reversed_after_another_master(
+    wiring: dict[str, Any], written: Actuation
+) -> None:
+    """Its relay is open again; without a stop contact, only a reopening keeps the boom from the person."""
+    machine = MachineFixture(ONE_DOOR | wiring)
+    machine.closing(20)
+    machine.relays(20.8)
+    machine.relays(20.9, 1)
+    machine.relays(21)
+    assert machine.alarms == [AlarmKind.OTHER_MASTER]
+    machine.sense(21.2, BETWEEN, presence=True)
+    assert machine.machine.due(21.5) == (written,)
+
+
+def test_closed_relay_of_another_master_keeps_the_reopening_back() -> None:
+    """Opening and closing contacts are never closed at the same time."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.8)
+    machine.relays(20.9, 1)
+    machine.sense(21.2, BETWEEN, presence=True)
+    assert machine.machine.due(21.5) == ()
+    machine.relays(21.6)
+    assert machine.machine.due(22) == (REOPEN,)
+
+
+def test_opening_ends_after_another_master() -> None:
+    """A boom that falls while it should open was not closed by this gateway: a person must look."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.sense(20)
+    machine.open(20)
+    machine.sense(20.2, OPEN)
+    machine.relays(20.3, 1)
+    machine.relays(20.5)
+    machine.sense(20.6, BETWEEN, presence=True)
+    assert REOPEN not in machine.machine.due(21)
+
+
+@pytest.mark.parametrize("control", ["", "key"])
+def test_flicker_of_the_limit_it_has_left_hides_no_closing(control: str) -> None:
+    """A commanded closing has not ended, whatever the open limit shows for less than half a second."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.9)
+    machine.sense(22, OPEN)
+    machine.sense(22.2, OPEN, presence=True)
+    machine.sense(22.4, BETWEEN, presence=True, inputs={"key_switch": control == "key"})
+    assert AlarmKind.NOT_STARTED not in machine.alarms
+    assert REOPEN in machine.machine.due(22.4)
+
+
+@pytest.mark.parametrize(("until_s", "alarms"), [(22.4, []), (22.5, [AlarmKind.NOT_STARTED])])
+def test_door_that_returns_ends_its_movement(until_s: float, alarms: list[AlarmKind]) -> None:
+    """Once the limit that it had left is steady."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(22, OPEN)
+    machine.sense(until_s, OPEN)
+    assert machine.alarms == alarms
+
+
 # Obstruction of a closing barrier.
 
 
@@ -603,7 +666,9 @@ def test_open_limit_before_the_reopening_must_be_steady() -> None:
     assert machine.machine.due(20.9) == ()
 
 
-def test_reopening_ends_at_two_readings_since() -> None:
+@pytest.mark.parametrize(("limits", "due"), [(OPEN, ()), (BETWEEN, (REOPEN,))])
+def test_reopening_ends_at_two_readings_since(limits: tuple[bool, bool], due: tuple[Actuation, ...]) -> None:
+    """A single one may be a flicker: it keeps the reopening back, and does not end it."""
     machine = MachineFixture()
     machine.closing(20)
     machine.sense(20.2, OPEN, presence=True)
@@ -612,9 +677,9 @@ def test_reopening_ends_at_two_readings_since() -> None:
     machine.write(REOPEN, 20.5)
     machine.relays(21.2)
     machine.sense(20.7, OPEN, presence=True)
-    assert machine.machine.due(22.5) == (REOPEN,)
-    machine.sense(20.9, OPEN, presence=True)
     assert machine.machine.due(22.5) == ()
+    machine.sense(20.9, limits, presence=True)
+    assert machine.machine.due(22.5) == due
 
 
 def test_reopening_ends_once_steadily_closed() -> None:
@@ -869,9 +934,6 @@ def test_does_not_reopen_after_a_stop() -> None:
     assert machine.alarms.count(AlarmKind.OBSTRUCTION_WHILE_CLOSING) == 1
 
 
-NO_STOP = {"doors": [{k: v for k, v in ONE_DOOR["doors"][0].items() if k != "stop"}]}
-
-
 @pytest.mark.parametrize("person_s", [20.4, 20.7, 22.0])
 def test_stop_without_contact_reopens(person_s: float) -> None:
     """A release stops no machine that runs on after its pulse: the person is still in its way."""
@@ -937,6 +999,21 @@ def test_closing_needs_a_quick_reading(asked_s: float, is_refused: bool) -> None
         assert machine.refusal(CloseBarrier(), asked_s + 0.1) is RefusalReason.UNSAFE
         machine.sense(asked_s + 0.2, OPEN, answered_s=asked_s + 0.3)
     assert machine.close(asked_s + 0.3).actuation == Actuation(ActuationKind.CLOSE)
+
+
+def test_reopening_that_arrives_is_not_repeated() -> None:
+    """It is sensed open just when the reopening would be written again, and once more for good."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.relays(20.9)
+    machine.sense(21, BETWEEN, presence=True)
+    machine.write(RELEASE, 21)
+    machine.write(REOPEN, 21.3)
+    machine.sense(23.3, OPEN)
+    assert machine.machine.due(23.3) == ()
+    machine.sense(23.5, OPEN)
+    machine.sense(23.7, BOTH)
+    assert machine.machine.due(26) == ()
 
 
 def test_closing_a_closed_door_moves_nothing() -> None:

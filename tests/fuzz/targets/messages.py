@@ -110,7 +110,7 @@ async def _taken(data: bytes) -> None:
     whole = f"bgw/v1/uto-test/lane-1/barrier/{topic}" if topic else "bgw/v1/uto-test/_gw/gw-1/state"
     for retain in (False, True):
         message = SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None)
-        workstation._on_message(message)
+        workstation._on_message(message, asyncio.get_running_loop().time())
     workstation.status("lane-1/barrier")
     workstation.last_value("lane-1/barrier", "barrier.state")
     await asyncio.sleep(5)

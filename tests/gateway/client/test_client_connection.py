@@ -47,7 +47,7 @@ class RepeatedClient:
             timeout=timeout_s,
         )
 
-    def take(self, message: mqtt.MQTTMessage) -> None:
+    def take(self, message: mqtt.MQTTMessage, _sent_after_s: float) -> None:
         self.taken.put_nowait(message.payload)
 
     async def next(self) -> bytes:
@@ -126,7 +126,7 @@ async def test_cancelled_connect_leaves_no_socket(mosquitto: Mosquitto, called_o
             super()._on_socket_open(client, userdata, sock)
             self._loop.call_soon_threadsafe(opened.put_nowait, sock)
 
-    held = Held(lambda _: None, hostname="127.0.0.1", port=mosquitto.port)
+    held = Held(lambda *_: None, hostname="127.0.0.1", port=mosquitto.port)
     connecting = asyncio.create_task(held.__aenter__())
     if called_off == "while it waits for an answer":
         may_go.set()

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
 
@@ -47,10 +49,12 @@ def workstation(broker: Mosquitto) -> Workstation:
 
 async def publish(broker: Mosquitto, count: int) -> None:
     payload = json.dumps(event_example(DocumentRead)).encode()
+    lasting = Properties(PacketTypes.PUBLISH)
+    lasting.MessageExpiryInterval = 600
     async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as gateway:
         for number in range(count):
             said = payload.replace(b"120002", b"%06d" % number) + b" " * 50_000  # more than one read takes
-            await gateway.publish(TOPICS.event(READER, "document.read"), said, qos=1)
+            await gateway.publish(TOPICS.event(READER, "document.read"), said, qos=1, properties=lasting)
 
 
 def test_workstation_works_without_readers_of_sockets(mosquitto: Mosquitto) -> None:

@@ -10,6 +10,7 @@ from support.clients.desks import Desk, OpenDesk, next_events, until_shown
 from support.clients.fixtures import library, mosquitto, open_desk
 from support.patience import PATIENCE_S
 from support.vendors.published_events import BASE, EventPublisher, publisher
+from torture.post import TcpProxy
 
 __all__ = ["library", "mosquitto", "open_desk", "publisher"]
 
@@ -51,10 +52,39 @@ async def test_stale_event_is_dropped(desk: Desk, publisher: EventPublisher) -> 
     assert (await desk.view()).discarded["expired"] == 1
 
 
+async def test_event_that_ended_on_its_way_is_dropped(
+    open_desk: OpenDesk, mosquitto: Mosquitto, publisher: EventPublisher
+) -> None:
+    """The broker counts the life of an event up to the moment when it sends it, not until it arrives."""
+    network = TcpProxy(mosquitto.ws_port or mosquitto.port)
+    await network.start()
+    try:
+        desk = await open_desk(port=network.port)
+        async with asyncio.timeout(PATIENCE_S):
+            await desk.connected()
+        network.stall()
+        await publisher.event(1, lasts_s=1)
+        await publisher.event(2, lasts_s=600)
+        await asyncio.sleep(1.1)
+        network.restore()
+        assert await numbers(desk, 1) == [2]
+        assert (await desk.view()).discarded["expired"] == 1
+    finally:
+        await network.close()
+
+
 async def test_retained_event_is_dropped(open_desk: OpenDesk, publisher: EventPublisher) -> None:
     await publisher.event(1, retain=True)
     desk = await open_desk()
     await desk.connected()
+    await publisher.event(2)
+    assert await numbers(desk, 1) == [2]
+    assert (await desk.view()).discarded["expired"] == 1
+
+
+async def test_event_of_which_no_second_is_left_is_dropped(desk: Desk, publisher: EventPublisher) -> None:
+    """Every gateway limits the life of its events; Mosquitto leaves out a remaining life of 0 seconds."""
+    await publisher.event(1, lasts_s=None)
     await publisher.event(2)
     assert await numbers(desk, 1) == [2]
     assert (await desk.view()).discarded["expired"] == 1

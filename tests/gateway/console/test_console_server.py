@@ -117,11 +117,11 @@ framing = "text"
 def test_invalid_file_still_serves_socket(tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     file.write_text(POST)
-    settings, state_dir, _ = __main__._settings(file)
-    assert (settings.idle_timeout_s, state_dir) == (7, tmp_path / "state")
+    settings, counter, state_dir, _ = __main__._settings(file)
+    assert (settings.idle_timeout_s, counter, state_dir) == (7, None, tmp_path / "state")
     file.write_text(POST.replace("framing", "framings"))
-    settings, state_dir, _ = __main__._settings(file)
-    assert (settings.listen, state_dir) == (None, tmp_path / "state")
+    settings, counter, state_dir, _ = __main__._settings(file)
+    assert (settings.listen, counter, state_dir) == (None, None, tmp_path / "state")
     file.write_text("not TOML")
     with pytest.raises(ConfigError):
         __main__._settings(file)

@@ -17,6 +17,7 @@ from drivers.passport.fullpage import regula
 from drivers.passport.fullpage.vendor_checks import GENERIC_CODES, optical_check_id
 from drivers.passport.observations import TransactionEnd
 from gateway.contract.reason_codes import CommandReason
+from gateway.contract.vocabularies.check_ids import CHECKS
 from gateway.contract.vocabularies.device_causes import DEVICE_CAUSES
 from gateway.contract.vocabularies.vocabularies import (
     CHECK_IDS,
@@ -51,6 +52,13 @@ def test_texts_are_complete(name: str) -> None:
             assert sentence.endswith("."), word
             assert len(sentence) <= 160, word
         assert len(set(entry.sentence)) == 3, f"{word}: a sentence was not translated"
+
+
+@pytest.mark.parametrize("language", ["en", "sw", "fr"])
+def test_checks_of_one_document_have_titles_of_their_own(language: str) -> None:
+    """The optical ones excepted: their sentence says what is looked for."""
+    titles = [getattr(entry.title, language) for entry in CHECKS.values()]
+    assert sorted(titles) == sorted(set(titles))
 
 
 def test_unknown_word_is_shown_as_it_is() -> None:

@@ -380,58 +380,6 @@ async def test_user_name_and_password(subscribe, deliver):
         await until(lambda: delivery.destination_reports()[0].connected)
 
 
-async def test_commands_are_received_and_answered(mosquitto, subscribe, deliver):
-    came = []
-    delivery = await deliver(
-        local(mosquitto),
-        stations=("officer",),
-        on_message=lambda message, _: came.append(message),
-    )
-    subscriber = await subscribe(mosquitto, "bgw/v1/ke-busia/lane-1/barrier/rsp/officer")
-    await until(lambda: delivery.destination_reports()[0].connected)
-
-    def ask():
-        subscriber._client.publish("bgw/v1/ke-busia/lane-1/barrier/cmd/raise/officer", b"{}", 1)
-        return came
-
-    await until(ask)
-    delivery.publish_answer("bgw/v1/ke-busia/lane-1/barrier/rsp/officer", b'{"ok":1}', 10, correlation=b"abc")
-    await until(lambda: subscriber.messages)
-    assert subscriber.messages[0].properties.CorrelationData == b"abc"
-    assert subscriber.messages[0].properties.MessageExpiryInterval == 10
-
-
-@pytest.mark.parametrize(
-    ("acl", "accepted"), [(None, False), ("topic readwrite bgw/v1/ke-busia/lane-1/#\n", True)]
-)
-async def test_command_needs_proved_access_list(acl, accepted, subscribe, deliver):
-    """A command from an open broker has no verified sender; events are delivered there all the same."""
-    came = []
-    with Mosquitto(acl=acl) as broker:
-        delivery = await deliver(
-            DestinationSettings.local(BrokerSettings(port=broker.port), requires_acl=True),
-            stations=("officer",),
-            on_message=lambda message, _: came.append(message.topic),
-        )
-        subscriber = await subscribe(broker, "bgw/v1/ke-busia/lane-1/#")
-        await until(lambda: delivery.destination_reports()[0].connected and subscriber._subscribed)
-        asked = "bgw/v1/ke-busia/lane-1/reader/cmd/capture/officer"
-
-        def is_reported():
-            return "broker_acl_missing" in [problem.cause for problem in delivery.problems()]
-
-        def accepted_or_reported():
-            subscriber._client.publish(asked, b"{}", 1)
-            return came or is_reported()
-
-        await until(accepted_or_reported)
-        for n in range(3):
-            subscriber._client.publish(asked, b"{}", 1)
-            delivery.submit(event(n))
-            await until(lambda wanted=n: wanted in subscriber.numbers)
-        assert (bool(came), is_reported()) == (accepted, not accepted)
-
-
 async def test_changes_are_reported(mosquitto, deliver):
     changes = []
     delivery = await deliver(local(mosquitto), on_change=lambda: changes.append(1) or 1 / 0)

@@ -86,8 +86,14 @@ async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list
             while True:
                 # After a cut the broker may still deliver to the connection that is gone.
                 with contextlib.suppress(CommandUnanswered, CommandNotSent):
-                    last = await desk.command(BARRIER, "look", done=Called, timeout_s=2)
-                    break
+                    try:
+                        last = await desk.command(BARRIER, "look", done=Called, timeout_s=2)
+                        break
+                    except CommandRejected as error:
+                        # The retained state may still be that of the worker before.
+                        if error.reason is not CommandReason.NOT_ONLINE:
+                            raise
+                await asyncio.sleep(0.02)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
     return started_commands(wire, verb)
 

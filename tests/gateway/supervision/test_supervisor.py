@@ -102,7 +102,9 @@ async def test_port_absent_at_start_is_found_later(worker_fixture: WorkerFixture
 
 @reads_proc
 async def test_two_hundred_replugs(worker_fixture: WorkerFixture) -> None:
-    wire = await worker_fixture.device("lane-1/reader")
+    # Nothing hangs here: a worker that a busy machine stops for long must not be replaced.
+    patient = WorkerLimits(heartbeat_timeout_s=PATIENCE_S, stop_timeout_s=2)
+    wire = await worker_fixture.device("lane-1/reader", limits=patient)
     await worker_fixture.notebook.state(StateCode.ONLINE)
     process = psutil.Process(pid_of(worker_fixture, "lane-1/reader"))
 

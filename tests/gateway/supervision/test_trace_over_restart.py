@@ -14,6 +14,7 @@ from support.patience import PATIENCE_S
 from drivers.driver import StateCode
 from drivers.links.link import Cause
 from gateway.ipc.rpc import RpcError
+from gateway.supervision.supervisor import WorkerLimits
 from simulators.passport.hid import HidFormat, HidReader
 from simulators.specimens import ERIKSSON_LINES
 
@@ -61,7 +62,9 @@ async def test_trace_has_every_opening_whole(worker_fixture: WorkerFixture) -> N
 
 
 async def test_refused_passwords_are_counted_on(worker_fixture: WorkerFixture) -> None:
-    wire = await worker_fixture.device("lane-1/camera")
+    # An attempt that ends without a refusal, because the machine is busy, would not be counted.
+    patient = WorkerLimits(heartbeat_timeout_s=PATIENCE_S, stop_timeout_s=PATIENCE_S)
+    wire = await worker_fixture.device("lane-1/camera", limits=patient, open_timeout_s=PATIENCE_S)
     device = worker_fixture.devices["lane-1/camera"]
     async with asyncio.timeout(PATIENCE_S):
         for number in range(3):

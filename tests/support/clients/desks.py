@@ -50,7 +50,7 @@ class DeskEvent:
     images: dict[str, bytes]
     is_simulated: bool
     at_s: float
-    """Wall clock time at which the program got it."""
+    """Wall clock time at which the workstation handed it on."""
 
     @property
     def seq(self) -> int:
@@ -201,9 +201,9 @@ class PythonDesk:
         assert self._items is not None
         async for item in self._items:
             if isinstance(item, ReceivedEvent):
+                position, at_s = str(item.position), time.time()
                 envelope = item.envelope.model_dump(mode="json", exclude={"data"})
                 data = as_json(item.data)
-                position, at_s = str(item.position), time.time()
                 return DeskEvent(position, envelope, data, item.images, item.is_simulated, at_s)
         raise AssertionError("the workstation has ended")
 

@@ -245,7 +245,8 @@ class DoorTracker:
     def _supervise(self, now_s: float) -> Iterator[BarrierAlarm]:
         """Supervise the commanded movement; no command is repeated.
 
-        It has arrived once its goal is steady: a limit switch that flickers on the way ends nothing.
+        It has arrived once its goal is steady, and has not started if the end where it began is: a limit
+        switch that flickers on the way ends nothing.
         """
         movement = self.movement
         if movement is None:
@@ -276,6 +277,7 @@ class DoorTracker:
             and not movement.has_reached
             and not self.stop.is_in_effect
             and asked_for_s > self._settings.start_timeout_s
+            and now_s - self._end_s >= CONFIRM_S
         ):
             self.end_movement(MovementResult.NOT_STARTED, now_s)
             yield self._alarm(AlarmKind.NOT_STARTED, "A movement was commanded and has not started.")

@@ -61,9 +61,11 @@ class ObstructionReversal:
         self._acknowledged_s, self._ended_s, self._has_left_again = now_s, None, False
 
     def is_due_at(self, now_s: float) -> bool:
-        """Return True if a reopening must be written now."""
+        """Return True if a reopening must be written now; not again while the door is sensed open."""
         again_s = LEFT_AGAIN_S if self._has_left_again else REOPEN_AGAIN_S
-        waits = self._acknowledged_s is not None and now_s - self._acknowledged_s < again_s
+        waits = self._acknowledged_s is not None and (
+            self._was_open or now_s - self._acknowledged_s < again_s
+        )
         return self.is_due and not waits
 
     def on_inputs(self, now_s: float) -> tuple[BarrierAlarm, ...]:

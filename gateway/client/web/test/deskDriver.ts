@@ -32,12 +32,18 @@ interface OpenRequest extends Request {
   readonly signingName?: string
 }
 
+/** An item, and when the workstation handed it on: a test may take it later. */
+interface Handed {
+  readonly value: ReceivedEvent | DeviceStatus | undefined
+  readonly atS: number
+}
+
 /** One workstation. */
 export class DeskDriver {
   #desk: Workstation | undefined
   #items: AsyncGenerator<ReceivedEvent | DeviceStatus, void, void> | undefined
   /** Answer of the iteration that nothing has taken yet. */
-  #pending: Promise<IteratorResult<ReceivedEvent | DeviceStatus, void>> | undefined
+  #pending: Promise<Handed> | undefined
   #claim: HeldClaim | undefined
   #preview: PreviewStream | undefined
   #pictures: AsyncGenerator<Uint8Array, void, void> | undefined
@@ -115,7 +121,7 @@ export class DeskDriver {
       const item = await coming
       this.#markTaken(coming)
       if (item.value === undefined) return null
-      if (isWanted(item.value)) return 'envelope' in item.value ? event(item.value) : status(item.value)
+      if (isWanted(item.value)) return 'envelope' in item.value ? event(item.value, item.atS) : status(item.value)
     }
   }
 
@@ -128,17 +134,17 @@ export class DeskDriver {
       if (item === undefined) break
       this.#markTaken(coming)
       if (item.value === undefined) break
-      if ('envelope' in item.value) taken.push(event(item.value))
+      if ('envelope' in item.value) taken.push(event(item.value, item.atS))
     }
     return taken
   }
 
-  #coming(): Promise<IteratorResult<ReceivedEvent | DeviceStatus, void>> {
-    this.#pending ??= this.#iteration.next()
+  #coming(): Promise<Handed> {
+    this.#pending ??= this.#iteration.next().then(({ value }) => ({ value: value ?? undefined, atS: Date.now() / 1000 }))
     return this.#pending
   }
 
-  #markTaken(coming: Promise<IteratorResult<ReceivedEvent | DeviceStatus, void>>): void {
+  #markTaken(coming: Promise<Handed>): void {
     if (this.#pending === coming) this.#pending = undefined
   }
 
@@ -202,7 +208,7 @@ export function errorAsJson(error: unknown): unknown {
   return error instanceof Error ? { name: error.name, text: error.message, stack: error.stack } : { text: String(error) }
 }
 
-function event(received: ReceivedEvent): unknown {
+function event(received: ReceivedEvent, atS: number): unknown {
   const known = ['document.read', 'document.read_failed', 'document.mrz'] as const
   return {
     position: received.position,
@@ -211,7 +217,7 @@ function event(received: ReceivedEvent): unknown {
     decoded: known.find((type) => received.is(type)) ?? null,
     images: Object.fromEntries([...received.images].map(([role, content]) => [role, toBase64Url(content)])),
     simulated: received.isSimulated,
-    at: Date.now() / 1000,
+    at: atS,
   }
 }
 

@@ -135,6 +135,8 @@ class Case:
         """Those of them for whose answer the host has waited."""
         self.unread: list[tuple[float, float]] = []
         """Spans in which the host waits for a board's identity, and so reads nothing."""
+        self._answered_s: dict[tuple[str, int], float] = {}
+        """Times of answers that left the board without delay, by its name and the request's number."""
         self._index_wires()
         self.alive = self._index_lives()
         self._slow = self._index_slow_phases()
@@ -217,9 +219,12 @@ class Case:
                 self.requests.append((wire, request))
             elif wire.answers is not None:
                 answered.setdefault((wire.board, wire.answers), []).append(wire)
+                if wire.fate != "late":
+                    self._answered_s.setdefault((wire.board, wire.answers), wire.at_s)
             if not wire.arrived and wire.fate != "repeated":
                 self.abnormal.append(wire.at_s)
-                if self.facts.boards[wire.board].model != "lcus":
+                is_second = len(answered.get((wire.board, wire.answers or 0), ())) > 1
+                if self.facts.boards[wire.board].model != "lcus" and not is_second:
                     self.awaited.append(wire.at_s)
         requests: dict[tuple[str, int], int] = {}
         for key, (wire, request) in asked.items():
@@ -271,6 +276,15 @@ class Case:
                 end_s = steps.times[n + 1] if n + 1 < len(steps.times) else self.end_s
                 return end_s - record.at_s
         return 0.0
+
+    def executed_s(self, action: Action) -> float:
+        """Return when a board has executed a frame: on a slow bus, when it answers."""
+        answered_s = self._answered_s.get((action.wire.board, action.wire.number), action.at_s)
+        is_slow = any(
+            one.name == "slow-bus" and one.at_s <= answered_s and action.at_s <= one.until_s
+            for one in self.troubles
+        )
+        return answered_s if is_slow else action.at_s
 
     def _add_reading(self, wire: Wire, request: Request, answer: Wire) -> None:
         circuits = read_answer(self.facts.boards[wire.board], request, answer.data) or {}

@@ -20,6 +20,8 @@ KEPT_S = 8.0
 """Time for which a stop may be repeated, also by a next process, in seconds."""
 CALM_S = 6.0
 """Time without any event after which a release has no reason, in seconds."""
+DELIVERED_S = 0.1
+"""Time after a stall within which the frames that an adapter has kept arrive, in seconds."""
 QUICK_S = 0.36
 """Longest time from one reading's request to the next one's answer before a closing, in seconds."""
 LIMITS = {"open": ("open_limit", "closed_limit"), "closed": ("closed_limit", "open_limit")}
@@ -130,7 +132,8 @@ def _too_soon(case: Case, action: Action, moves: list[Action]) -> None:
         case.blame(21, "too soon after the start", action.at_s, text, action.wire)
     reopenings = [
         one for one in moves
-        if one.wire is not action.wire and 0 <= action.at_s - one.at_s < APART_S - QUEUE_S
+        if one.wire is not action.wire and one.at_s <= action.at_s
+        and action.at_s - _written_s(case, one) < APART_S - QUEUE_S
         # A silent board is written to again, which closes no contact anew.
         and (one.closed_s > 0 or not case.facts.is_silent)
         and is_reopening(case, one) and case.counts(one)
@@ -140,6 +143,15 @@ def _too_soon(case: Case, action: Action, moves: list[Action]) -> None:
         text = f"{action.contact} {action.at_s - reopenings[-1].at_s:.2f} s after a reopening"
         wires = (reopenings[-1].wire, action.wire)
         case.blame(21, "too soon after a reopening", action.at_s, text, *wires)
+
+
+def _written_s(case: Case, action: Action) -> float:
+    """Return the earliest time at which the host may have written a frame: an adapter may have kept it."""
+    stalls_s = [
+        one.at_s for one in case.troubles
+        if one.name == "stall" and one.at_s <= action.at_s <= one.until_s + DELIVERED_S
+    ]  # fmt: skip
+    return min([action.at_s, *stalls_s])
 
 
 def _open_at_start(case: Case, close: Action) -> None:

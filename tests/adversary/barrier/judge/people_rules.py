@@ -17,8 +17,6 @@ EPSILON_S = 0.005
 MARGIN_S = 0.12
 AGAIN_S = 2.2
 """Time until a reopening that shows no effect is written again, in seconds."""
-LOST_S = 0.5
-"""Time after a lost frame until it is written again, in seconds: the wait for its answer, and a poll."""
 REPEATED_S = 0.25
 """Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
 FLICKER_S = 0.46
@@ -181,12 +179,9 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         # After a disturbed exchange the contact's state is unknown until it was read or released.
         unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.awaited)
         limit_s = start_s + 0.2 + MARGIN_S + (DEAD_S if energised or unknown else 0.0)
-        limit_s += case.slack_s(start_s - 0.3, limit_s)
-        limit_s += case.slack_s(limit_s, limit_s + 0.4) if case.slack_s(start_s - 0.3, limit_s) else 0.0
+        limit_s = _excused_s(case, start_s - 0.3, limit_s)
         if case.facts.is_silent:
             limit_s += _until_repeated_s(case, door, start_s, limit_s)
-        else:
-            limit_s = _until_answered_s(case, door, start_s, limit_s)
         reacts = [
             one for name in ("open", "stop") if getattr(door, name) is not None
             for one, _ in case.contact(door, name).spans(end_s=case.end_s)
@@ -248,13 +243,12 @@ def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -
     return polls_s if polls_s <= case.facts.pulse_s else AGAIN_S
 
 
-def _until_answered_s(case: Case, door: DoorFacts, from_s: float, limit_s: float) -> float:
-    """Return the limit after lost frames of the reaction: each is repeated when its answer is missing."""
-    for one in case.actions:
-        reacts = one.door == door.name and one.contact in ("open", "stop") and one.energises
-        if reacts and not one.wire.arrived and from_s <= one.at_s <= limit_s:
-            limit_s = max(limit_s, one.at_s + LOST_S)
-    return limit_s
+def _excused_s(case: Case, from_s: float, limit_s: float) -> float:
+    """Return a limit with the time that disturbed exchanges excuse, also those in the time they excuse."""
+    excused_s = limit_s
+    while (later_s := limit_s + case.slack_s(from_s, excused_s)) > excused_s:
+        excused_s = later_s
+    return excused_s
 
 
 def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:

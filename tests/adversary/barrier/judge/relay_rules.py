@@ -1,20 +1,18 @@
-"""Invariants of relays: pulses end, opposite contacts, one master, one door at a time.
+"""Invariants of relays: pulses end, opposite contacts, one door at a time.
 
-Numbers are those of the protocol sheet: 7, 8, 17, 28.
+Numbers are those of the protocol sheet: 7, 8, 17.
 """
 
 from adversary.barrier.judge.case import SHORTEST_S, Action, Case
-from adversary.barrier.judge.commands_rules import is_reopening
-from adversary.barrier.judge.records import Contact, DoorFacts, Truth
-from adversary.barrier.judge.steps import Steps
+from adversary.barrier.judge.records import Contact, DoorFacts
 
 DEAD_S = 0.3
 LONGEST_S = 1.0
 EPSILON_S = 0.005
 ON_ITS_WAY_S = 0.035
 """Time that the releases of eight relays take at a start, at 9,600 Bd, in seconds."""
-OVERDUE_S = 0.3
-"""Time after the latest end of a pulse until a reading shows that its relay is stuck, in seconds."""
+STEADY_S = 0.5
+"""Time for which a limit switch is made until it is no flicker, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -25,7 +23,6 @@ def judge(case: Case) -> None:
         _opposites(case, door)
     if len(case.facts.doors) == 2:
         _one_door(case)
-    _one_master(case)
 
 
 def _frames(case: Case) -> None:
@@ -56,15 +53,12 @@ def _pulses_end(case: Case) -> None:
                 limit_s += case.facts.watchdog_s
             elif not calm and case.facts.ends_pulse == "time-relay":
                 limit_s = _time_to_release(case, from_s, to_s, limit_s)
-            # Each pulse that arrives begins the time anew.
-            limit_s += max(
-                (
-                    one.at_s - from_s for one in case.actions
-                    if one.door == door and one.contact == contact and one.energises and one.wire.arrived
-                    and from_s < one.at_s < to_s
-                ),
-                default=0.0,
+            # Each pulse begins the time anew when it is executed.
+            executed_s = (
+                case.executed_s(one) for one in case.actions
+                if one.door == door and one.contact == contact and one.energises and one.wire.arrived
             )  # fmt: skip
+            limit_s += max((at_s - from_s for at_s in executed_s if from_s < at_s < to_s), default=0.0)
             if to_s - from_s > limit_s + EPSILON_S:
                 text = f"{contact} of {door or 'the boom'} is closed for {to_s - from_s:.1f} s"
                 ends = [one for one in steps.records if one is not None and one.at_s in (from_s, to_s)]
@@ -178,14 +172,16 @@ def _one_door(case: Case) -> None:
             grant = grants.get(other)
             if other == action.door or grant is None or _emergency(case, action.at_s):
                 continue
-            if not _is_over(case, grant, action.at_s):
+            if not _is_over(case, grant, action.at_s) and not _is_shown_over(case, grant, action.at_s):
                 text = f"{action.door} is opened while the grant of {other} stands"
                 case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
         if _may_open(case, action):
             grants[action.door] = action
     first, second = (_truly(case, name) for name in case.doors)
     for from_s, to_s in _both(first, second, case.end_s):
-        if to_s - from_s > 0.05 and not _emergency(case, from_s) and not _outside(case, from_s):
+        if _emergency(case, from_s) or _outside(case, from_s) or _is_hidden(case, from_s):
+            continue
+        if to_s - from_s > 0.05:
             moved = [one for one in case.truths if one.what == "motion" and from_s - 10 <= one.at_s <= from_s]
             text = f"both doors are away from closed for {to_s - from_s:.1f} s"
             case.blame(17, "both doors open", from_s, text, *moved[-3:], *(g.wire for g in grants.values()))
@@ -266,6 +262,42 @@ def _is_over(case: Case, grant: Action, at_s: float) -> bool:
     return never_left or ((stopped or jam) and rests)
 
 
+def _is_shown_closed(case: Case, door: str, at_s: float) -> bool:
+    """Return whether a shorted wire showed a door steadily closed at its last reading."""
+    read = case.last_read(door, "closed_limit", at_s)
+    if read is None:
+        return False
+    span_s = read[0].asked_s - STEADY_S, read[0].asked_s
+    return (
+        any(
+            one.name == "shorted-wire" and one.details.get("signal") == f"{door}-closed-limit"
+            and one.at_s <= span_s[0] and span_s[1] <= one.until_s
+            for one in case.troubles
+        )
+        and case.signal("closed_limit", door).throughout(*span_s)
+        and case.signal("open_limit", door).throughout(*span_s, False)
+    )  # fmt: skip
+
+
+def _is_shown_over(case: Case, grant: Action, at_s: float) -> bool:
+    """Return whether the wires show that a door has left its closed end since its grant, and is back."""
+    has_left = case.signal("closed_limit", grant.door).ever(grant.at_s, at_s, False)
+    return has_left and _is_shown_closed(case, grant.door, at_s)
+
+
+def _is_hidden(case: Case, at_s: float) -> bool:
+    """Return whether the door that leaves its closed end was opened while the other one was shown closed."""
+    last = next((name for name in case.doors if any(when_s == at_s for when_s, _ in _truly(case, name))), "")
+    openings_s = [
+        one.at_s for one in case.actions
+        if one.door == last and one.contact == "open" and one.energises and one.wire.arrived
+        and at_s - case.facts.start_s - 2.0 <= one.at_s <= at_s
+    ]  # fmt: skip
+    return bool(openings_s) and all(
+        _is_shown_closed(case, door, openings_s[-1]) for door in case.doors if door != last
+    )
+
+
 def _both(
     first: list[tuple[float, bool]], second: list[tuple[float, bool]], end_s: float
 ) -> list[tuple[float, float]]:
@@ -281,111 +313,3 @@ def _both(
     if since_s is not None:
         found.append((since_s, end_s))
     return found
-
-
-def _closes_unread(case: Case, foreign: Truth) -> bool:
-    """Return True if the gateway closes the relay, too, before a reading could show it closed by another."""
-    relay = foreign.details["relay"]
-    for action in case.actions:
-        if not action.energises or case.role(relay) != (action.door, action.contact):
-            continue
-        # A stop or a reopening may already wait for the line while the relays are read.
-        waits = action.contact == "stop" or is_reopening(case, action)
-        until_s = action.at_s - (case.facts.answer_s if waits else 0.0)
-        read = any(
-            foreign.at_s <= one.asked_s and one.at_s <= until_s and one.values.get(relay)
-            for one in case.relay_readings
-        )
-        if foreign.at_s <= action.at_s <= foreign.at_s + LONGEST_S and not read:
-            return True
-    return False
-
-
-def _is_within_pulse(case: Case, foreign: Truth) -> bool:
-    """Return True if a pulse of the gateway keeps the relay closed, and its end opens it as always."""
-    steps = case.relays.get(foreign.details["relay"], Steps())
-    return any(
-        from_s < foreign.at_s - EPSILON_S and foreign.at_s < to_s <= from_s + case.facts.pulse_s + 0.1
-        for from_s, to_s in steps.spans(end_s=case.end_s)
-    )
-
-
-def _opens_unread(case: Case, foreign: Truth) -> bool:
-    """Return True if a relay that had just opened looks like one that opens late, but before it is stuck."""
-    relay, facts = foreign.details["relay"], case.facts
-    spans = list(case.relays.get(relay, Steps()).spans(end_s=case.end_s))
-    before = [from_s for from_s, to_s in spans if from_s > 0 and to_s < foreign.at_s]
-    opened_s = min((to_s for _, to_s in spans if to_s > foreign.at_s), default=case.end_s)
-    watchdog_s = facts.watchdog_s if facts.ends_pulse == "watchdog" else 0.0
-    stuck_s = max(before, default=-1e9) + facts.pulse_s + watchdog_s + OVERDUE_S
-    return opened_s <= stuck_s and _is_unread_since(case, relay, foreign.at_s)
-
-
-def _is_unread_since(case: Case, relay: int, at_s: float) -> bool:
-    """Return True if a relay was not read as open since the gateway closed it last, until a time.
-
-    Without an answer to the pulse, a reading proves nothing until the pulse is certainly over.
-    """
-    steps = case.relays.get(relay, Steps())
-    closed = [
-        (from_s, to_s) for from_s, to_s in steps.spans(end_s=case.end_s) if 0 < from_s < at_s - EPSILON_S
-    ]
-    if not closed:
-        return False
-    from_s, opened_s = closed[-1]
-    if case.is_abnormal(from_s - 0.3, opened_s):
-        opened_s = max(opened_s, from_s + LONGEST_S + case.facts.pulse_s)
-    return not any(
-        opened_s <= one.asked_s and one.at_s <= at_s and one.values.get(relay) is False
-        for one in case.relay_readings
-    )
-
-
-def _is_shown(case: Case, condition: str, at_s: float) -> bool:
-    """Return True if the last state until then shows a condition that a person has not acknowledged."""
-    states = [one for one in case.events if one.type == "barrier.state" and one.at_s <= at_s]
-    return bool(states) and condition in map(str, states[-1].data.get("conditions", ()))
-
-
-def _one_master(case: Case) -> None:
-    if case.facts.is_silent:
-        return
-    for foreign in (one for one in case.truths if one.what == "foreign"):
-        seen_s = foreign.at_s + 0.8
-        if not case.healthy(foreign.at_s - 0.3, seen_s + 0.2) and not case.reachable(
-            foreign.at_s, seen_s + 0.2
-        ):
-            continue
-        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign) or _opens_unread(case, foreign):
-            continue  # closed by the gateway too, before it could read the relay
-        alarms = [
-            one
-            for one in case.events
-            if one.type == "barrier.alarm" and foreign.at_s <= one.at_s <= seen_s + 0.5
-            and str(one.data.get("kind")) in ("other_master", "relay_stuck")
-        ]  # fmt: skip
-        if not alarms and not _is_shown(case, "other_master", foreign.at_s):
-            case.blame(
-                28, "other master unseen", seen_s, "an output that another switched raises no alarm", foreign
-            )
-        acknowledged_s = min(
-            (
-                answers[0].at_s
-                for name, answers in case.answers.items()
-                for command in case.commands
-                if command.id == name and command.verb == "acknowledge" and answers[0].state == "done"
-                and answers[0].at_s > seen_s
-            ),
-            default=case.end_s,
-        )  # fmt: skip
-        if _is_unread_since(case, foreign.details["relay"], foreign.at_s):
-            continue  # closed by the gateway, and not read as open since: all it can report is a stuck relay
-        for action in case.actions:
-            if action.energises and action.contact != "stop" and seen_s < action.at_s < acknowledged_s:
-                if action.contact == "open" and case.signal("presence", action.door).ever(
-                    action.at_s - 3, action.at_s
-                ):
-                    continue  # reopening is always allowed
-                text = f"{action.contact} after another master switched an output, before an acknowledgement"
-                case.blame(28, "other master", action.at_s, text, foreign, action.wire)
-                break

@@ -1,7 +1,8 @@
 """Judge of a barrier: the invariants of the protocol sheet, from bytes, truth and messages alone.
 
-It imports nothing of the drivers and of the gateway: `tests/test_frames.py`. Of 20, answers and permits are
-judged; audit and authorisation are the daemon's. The rig steps the clock (23), which must change nothing.
+It imports nothing of the drivers and of the gateway: `test_judge_imports_no_driver`. Of 20, answers and
+permits are judged; audit and authorisation are the daemon's. The rig steps the clock (23), which must change
+nothing.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from adversary.barrier.judge import (
     commands_rules,
     condition_rules,
+    master_rules,
     output_rules,
     people_rules,
     relay_rules,
@@ -17,7 +19,7 @@ from adversary.barrier.judge import (
 from adversary.barrier.judge.case import Case
 from adversary.barrier.judge.records import LaneFacts, Record, Violation
 
-RULES = (commands_rules, relay_rules, people_rules, state_rules, condition_rules, output_rules)
+RULES = (commands_rules, relay_rules, master_rules, people_rules, state_rules, condition_rules, output_rules)
 
 
 def judge(facts: LaneFacts, records: Sequence[Record]) -> list[Violation]:

@@ -56,28 +56,36 @@ def test_failure_names_field_not_content() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "outcome", "reason"),
+    ("lines", "outcome", "reason", "text"),
     [
-        (("no zone",), Outcome.NOT_SUPPORTED, "no_mrz"),
-        (CHE_LICENCE, Outcome.NOT_SUPPORTED, "no_check_digits"),
+        (("no zone",), Outcome.NOT_SUPPORTED, "no_mrz", "There is no machine readable zone."),
+        (CHE_LICENCE, Outcome.NOT_SUPPORTED, "no_check_digits", "This document has no check digits."),
         (
             ("V" + UPPER[1:], "<" * 10 + "UTO" + "<" * 7 + "F" + "<" * 23),
             Outcome.UNDETERMINED,
             "no_digit_printed",
+            "No check digit is printed.",
         ),
-        (("V" + UPPER[1:], LOWER.replace("7408122", "740812?")), Outcome.UNDETERMINED, "unreadable"),
+        (
+            ("V" + UPPER[1:], LOWER.replace("7408122", "740812?")),
+            Outcome.UNDETERMINED,
+            "unreadable",
+            "Cannot be as read: check digit of date of birth (line 2, place 20). "
+            "Read the document again, or compare with the print and type it in.",
+        ),
         # A wrong digit is a finding; another unreadable one does not undo it.
         (
             (UPPER, LOWER.replace("7408122", "740812?").replace("C36", "C37")),
             Outcome.FAILED,
             "check_digit_wrong",
+            "Wrong check digit: document number.",
         ),
     ],
 )
-def test_undeterminable_digits(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
+def test_undeterminable_digits(lines: tuple[str, ...], outcome: Outcome, reason: str, text: str) -> None:
     made = check("mrz.check_digits", *lines)
 
-    assert (made.outcome, made.reason) == (outcome, reason)
+    assert (made.outcome, made.reason, made.text) == (outcome, reason, text)
 
 
 @pytest.mark.parametrize(

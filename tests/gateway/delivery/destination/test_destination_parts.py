@@ -86,3 +86,48 @@ async def test_states_wait_for_commands() -> None:
     rig.retained.set("lane-1/reader/state", b"offline", "application/json")
     rig.destination.send_ready()
     assert [message.payload for message in rig.new()] == [b"offline"]
+
+
+@in_virtual_time
+async def test_preview_that_may_end_connections_is_dropped() -> None:
+    """And any preview while messages are sent singly, to find the one that does."""
+    rig = Rig()
+    rig.add_streams(stream(1))
+    rig.connect()
+    rig.commit(entry(1, 1), entry(1, 2))
+    rig.new()
+    rig.destination.on_disconnected(0x95)
+    rig.connect()
+    await turn(0.1)
+    (first,) = rig.new()
+    rig.destination.send_preview("shown", b"1", b"")
+    assert rig.new() == [], "the event in flight is alone"
+    rig.answer(first)
+    await turn(0.1)
+    rig.answer(*rig.new())
+
+    rig.destination.send_preview("shown", b"2", b"")
+    (preview,) = rig.new()
+    assert preview.payload == b"2"
+    rig.destination.on_disconnected(0x95)
+    rig.connect()
+    rig.destination.send_preview("shown", b"3", b"")
+    rig.destination.send_preview("other", b"4", b"")
+    assert [message.payload for message in rig.new()] == [b"4"], "the first ended the connection"
+
+
+@in_virtual_time
+async def test_lost_connection_frees_the_window() -> None:
+    """Neither bytes nor previews of a lost connection count at the next, and its answers are not sent."""
+    rig = Rig(in_flight_bytes=65_536)
+    rig.connect()
+    rig.destination.send_preview("shown", bytes(70_000), b"")
+    rig.destination.publish_answer("reply", b"late", b"")
+    rig.destination.send_preview("other", b"1", b"")
+    assert len(rig.new()) == 1, "the answer waits, and no preview overtakes it"
+    rig.destination.on_disconnected(None)
+    rig.connect()
+    assert rig.new() == []
+    rig.destination.send_preview("shown", b"1", b"")
+    rig.destination.publish_answer("reply", b"now", b"")
+    assert [message.payload for message in rig.new()] == [b"1", b"now"]

@@ -1,17 +1,19 @@
-"""Parts of a connection: CONNECT, pings, limits, coalesced socket, failures, poison detection."""
+"""Parts of a connection: CONNECT, pings, limits, coalesced socket, failures, closing."""
 
+import asyncio
 import errno
 import socket
 import ssl
 import struct
+import threading
 from types import SimpleNamespace
 
 import pytest
 from support.gateway.deliveries import ScriptedBroker, until
+from support.patience import PATIENCE_S
 
-from gateway.delivery.destination.poison import PoisonMessageDetector, Suspect
 from gateway.delivery.mqtt.client import READ_BYTES, CoalescedSocket
-from gateway.delivery.mqtt.connect import Will, describe_connect_error
+from gateway.delivery.mqtt.connect import Will, connect, describe_connect_error
 from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
 from gateway.delivery.settings import BrokerSettings
 
@@ -49,6 +51,37 @@ class Broker(ScriptedBroker):
         return super()._take(head, body, writer)
 
 
+class SilentBroker(ScriptedBroker):
+    """Answers no CONNECT, and counts the connections that were closed."""
+
+    ended = 0
+
+    def _take(self, head, body, writer):
+        return True
+
+    async def _serve(self, reader, writer):
+        await super()._serve(reader, writer)
+        self.ended += 1
+
+
+class DiallingClient:
+    """paho's client, and its socket, whose `reconnect` returns when `answered` is set."""
+
+    def __init__(self):
+        self.dials, self.answered, self.closed = threading.Event(), threading.Event(), threading.Event()
+        self.opened = None
+
+    def reconnect(self):
+        self.dials.set()
+        self.answered.wait(PATIENCE_S)
+
+    def socket(self):
+        return self.opened
+
+    def close(self):
+        self.closed.set()
+
+
 def make_connection(broker, listener, **more):
     given = {"subscriptions": (), "retry": (0.05, 0.1), "settings": {}} | more
     settings = BrokerSettings(host="127.0.0.1", port=broker.port, **given["settings"])
@@ -75,8 +108,9 @@ async def test_pings_repeat_while_subscribed(monkeypatch):
         await until(lambda: broker.pings >= 3)
         assert listener.calls_of("on_connected") == [[ConnackLimits(65_535, None)]]
         await until(lambda: listener.calls_of("on_subscribed"))
-        assert b"commands/#" in broker.subscribe_packet
-        assert b"more" in broker.subscribe_packet
+        # MQTT 5, section 3.8.3.1: QoS 1, No Local, Retain As Published, retained messages not sent.
+        for subscribed in (b"commands/#", b"more"):
+            assert subscribed + bytes((0b10_1_1_01,)) in broker.subscribe_packet
         assert listener.calls_of("on_subscribed") == [[None]]
         await connection.stop()
     assert listener.calls_of("on_disconnected") == [[None]]
@@ -194,6 +228,37 @@ async def test_acknowledgements_before_the_end_count():
     assert listener.calls_of("on_acks") == [[[(7, 0)]]]
 
 
+async def test_unanswered_connection_is_closed():
+    """By the gateway itself: a descriptor that waits for the garbage collector may be the last one."""
+    listener = RecordingListener()
+    async with SilentBroker() as broker:
+        connection = make_connection(broker, listener, settings={"connect_timeout_s": 0.1})
+        connection.start()
+        await until(lambda: connection._client is not None)
+        kept = connection._client
+        await until(lambda: broker.ended)
+        assert kept.socket() is None or kept.socket().fileno() < 0
+        await connection.stop()
+
+
+@pytest.mark.parametrize("has_socket", [True, False], ids=["in TLS", "in TCP"])
+async def test_abandoned_attempt_is_closed(has_socket):
+    """When it is given up, or once its thread returns from a server that did not answer for long."""
+    client = DiallingClient()
+    if has_socket:
+        client.opened = client
+    attempt = asyncio.create_task(connect(client))
+    await until(client.dials.is_set)
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert client.closed.is_set() == has_socket
+    client.opened = client
+    client.closed.clear()
+    client.answered.set()
+    await until(client.closed.is_set)
+
+
 async def test_failed_connect_is_reported_and_retried():
     listener = RecordingListener()
     async with Broker() as broker:
@@ -286,54 +351,3 @@ def test_close_sends_the_rest(coalesced):
     ours.close()
     assert theirs.recv(10) == b"bye"
     assert theirs.recv(10) == b""
-
-
-def test_first_in_flight_is_suspect():
-    detector = PoisonMessageDetector(5)
-    for losses in range(1, 6):
-        detector.on_connection_lost((1, 1, -1), 4, None, 0)
-        assert (detector.serialised_left, detector.suspects) == (4 if losses >= 3 else 0, {})
-    detector.on_connection_lost((1, 1, -1), 1, None, 0)
-    assert detector.suspects == {1: Suspect((1, 1, -1))}
-    assert detector.quarantined == {}
-
-
-def test_state_that_ends_connections_is_left_out():
-    detector = PoisonMessageDetector(5)
-    for _ in range(6):
-        detector.on_connection_lost("state", 1, None, 0)
-    assert detector.quarantined == {"state": 0x80}
-
-
-def test_other_suspect_resets_losses():
-    detector = PoisonMessageDetector(5)
-    for first in ("a", "a", "b", "a", "a"):
-        detector.on_connection_lost(first, 2, None, 0)
-    assert (detector.serialised_left, detector.quarantined) == (0, {})
-    detector.on_connection_lost("a", 2, None, 0)
-    assert detector.serialised_left == 2
-
-
-def test_disconnect_reason_quarantines_sooner():
-    detector = PoisonMessageDetector(5)
-    detector.on_connection_lost("a", 3, 0x95, 0)
-    assert (detector.serialised_left, detector.quarantined) == (3, {})
-    detector.on_connection_lost("a", 2, 0x95, 0)
-    assert detector.serialised_left == 3
-    detector.on_connection_lost("b", 1, 0x95, 0)
-    assert detector.quarantined == {"b": 0x95}
-    detector.on_connection_lost("b", 1, None, 0)
-    assert (detector.quarantined, detector._losses) == ({"b": 0x95}, 1)
-
-
-def test_suspect_is_proved_by_another_of_its_topic():
-    detector = PoisonMessageDetector(5)
-    for _ in range(6):
-        detector.on_connection_lost((1, 7, -1), 1, None, 0)
-    detector.on_connection_lost((1, 8, -1), 1, None, 100)  # the other one ends the connection as well
-    assert (detector.suspects[1].due_s, detector.quarantined) == (105, {})
-    detector.on_connection_lost((1, 7, -1), 1, None, 105)  # no other one was accepted
-    assert (detector.suspects[1].due_s, detector.quarantined) == (115, {})
-    detector.suspects[1].is_other_accepted = True
-    detector.on_connection_lost((1, 7, -1), 1, None, 115)
-    assert (detector.suspects, detector.quarantined) == ({}, {(1, 7, -1): 0x80})

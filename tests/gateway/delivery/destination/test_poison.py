@@ -7,6 +7,7 @@ from gateway.delivery.destination.poison import (
     QUARANTINE_LOSSES,
     SUSPECT_LOSSES,
     PoisonMessageDetector,
+    Suspect,
 )
 
 EVENT, IMAGE, LATER = (1, 7, -1), (1, 7, 0), (1, 8, -1)
@@ -103,3 +104,43 @@ def test_suspect_among_others_is_not_judged(detector: PoisonMessageDetector) -> 
     detector.on_connection_lost((2, 1, -1), 1, STATED, 100.0)
     assert detector.quarantined == {(2, 1, -1): STATED}
     assert list(detector.suspects) == [1]
+
+
+def test_first_in_flight_is_suspect(detector: PoisonMessageDetector) -> None:
+    for losses in range(1, 6):
+        detector.on_connection_lost((1, 1, -1), 4, None, 0)
+        assert (detector.serialised_left, detector.suspects) == (4 if losses >= 3 else 0, {})
+    detector.on_connection_lost((1, 1, -1), 1, None, 0)
+    assert detector.suspects == {1: Suspect((1, 1, -1))}
+    assert detector.quarantined == {}
+
+
+def test_other_suspect_resets_losses(detector: PoisonMessageDetector) -> None:
+    for first in ("a", "a", "b", "a", "a"):
+        detector.on_connection_lost(first, 2, None, 0)
+    assert (detector.serialised_left, detector.quarantined) == (0, {})
+    detector.on_connection_lost("a", 2, None, 0)
+    assert detector.serialised_left == 2
+
+
+def test_disconnect_reason_quarantines_sooner(detector: PoisonMessageDetector) -> None:
+    detector.on_connection_lost("a", 3, 0x95, 0)
+    assert (detector.serialised_left, detector.quarantined) == (3, {})
+    detector.on_connection_lost("a", 2, 0x95, 0)
+    assert detector.serialised_left == 3
+    detector.on_connection_lost("b", 1, 0x95, 0)
+    assert detector.quarantined == {"b": 0x95}
+    detector.on_connection_lost("b", 1, None, 0)
+    assert (detector.quarantined, detector._losses) == ({"b": 0x95}, 1)
+
+
+def test_suspect_is_proved_by_another_of_its_topic(detector: PoisonMessageDetector) -> None:
+    for _ in range(6):
+        detector.on_connection_lost(EVENT, 1, None, 0)
+    detector.on_connection_lost(LATER, 1, None, 100)  # the other one ends the connection as well
+    assert (detector.suspects[1].due_s, detector.quarantined) == (110, {})
+    detector.on_connection_lost(EVENT, 1, None, 110)  # no other one was accepted
+    assert (detector.suspects[1].due_s, detector.quarantined) == (130, {})
+    detector.suspects[1].is_other_accepted = True
+    detector.on_connection_lost(EVENT, 1, None, 130)
+    assert (detector.suspects, detector.quarantined) == ({}, {EVENT: 0x80})

@@ -53,7 +53,8 @@ export class Connection {
   readonly #pings: number[] = []
   /** Reason codes of acknowledgements, by the id of the message. */
   readonly #codes = new Map<number, number>()
-  #confirmedS = nowS()
+  /** Moment before which the broker had not sent what arrives now. */
+  #sentAfterS = nowS()
   #isOpened = false
   #isClosed = false
   #failure: ConnectionError | undefined
@@ -162,7 +163,7 @@ export class Connection {
   async #handle(packet: IPublishPacket, done: () => void): Promise<void> {
     if (this.#isClosed) return // an acknowledgement would be in the name of the connection after this one
     try {
-      await this.#onMessage(inbound(packet, nowS() - this.#confirmedS))
+      await this.#onMessage(inbound(packet, this.#sentAfterS))
     } catch (error) {
       // A fault of ours must not stop all further messages.
       console.error(error instanceof Error ? error.stack : error)
@@ -185,7 +186,7 @@ export class Connection {
   #onReceived(packet: Packet): void {
     if (packet.cmd === 'pingresp') {
       const sentS = this.#pings.shift()
-      if (sentS !== undefined) this.#confirmedS = sentS
+      if (sentS !== undefined) this.#sentAfterS = sentS
     } else if (packet.cmd === 'puback' && packet.messageId !== undefined) {
       this.#codes.set(packet.messageId, packet.reasonCode ?? 0)
     }
@@ -223,7 +224,7 @@ function mqttOptions(options: ConnectionOptions): IClientOptions {
   }
 }
 
-function inbound(packet: IPublishPacket, transitS: number): InboundMessage {
+function inbound(packet: IPublishPacket, sentAfterS: number): InboundMessage {
   const { properties } = packet
   const user: UserProperties = Object.entries(properties?.userProperties ?? {}).flatMap(([name, said]) =>
     [said].flat().map((value) => [name, value] as const),
@@ -235,7 +236,7 @@ function inbound(packet: IPublishPacket, transitS: number): InboundMessage {
     retain: packet.retain,
     expiresS: properties?.messageExpiryInterval,
     user,
-    transitS,
+    sentAfterS,
   }
 }
 

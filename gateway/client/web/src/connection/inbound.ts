@@ -7,11 +7,11 @@ export interface InboundMessage {
   readonly topic: string
   readonly payload: Uint8Array
   readonly retain: boolean
-  /** Remaining life when the broker sent it, in seconds; undefined: no limit. */
+  /** Remaining life when the broker sent it, in seconds; undefined: no limit, or none left. */
   readonly expiresS: number | undefined
   readonly user: UserProperties
-  /** Longest time that it may have been on its way to us, in seconds. */
-  readonly transitS: number
+  /** Moment before which the broker had not sent it, of `nowS()`. */
+  readonly sentAfterS: number
 }
 
 /** Return the value of a user property that occurs once or more; undefined without one. */

@@ -8,7 +8,6 @@ import { deviceTopic, levelsOf, type DeviceTopic, type Position } from '../contr
 import type { EventAssembler } from '../events/eventAssembler.ts'
 import type { DiscardCounts } from '../models.ts'
 import type { SiteView } from '../site/siteView.ts'
-import { nowS } from '../time/clock.ts'
 import { userProperty, type InboundMessage } from './inbound.ts'
 
 /** Parts of a workstation that take messages. */
@@ -92,7 +91,8 @@ export class MessageRouter {
       return
     }
     // Its life began before it was sent: what waited on its way, such as for a frozen page, is older than it looks.
-    const deadlineS = message.expiresS === undefined ? undefined : nowS() + message.expiresS - message.transitS
+    // A gateway limits the life of every event; Mosquitto leaves out a remaining 0.
+    const deadlineS = message.sentAfterS + (message.expiresS ?? 0)
     const jws = userProperty(message, SIGNATURE_PROPERTY)
     await this.#to.assembler.onEvent(position, message.payload, deadlineS, jws)
   }

@@ -70,12 +70,12 @@ export class EventAssembler {
   /**
    * Take an event; rejects for an unreadable one.
    *
-   * `deadlineS`: moment when it becomes stale, of `nowS()`; undefined: never.
+   * `deadlineS`: moment when it becomes stale, of `nowS()`.
    */
   async onEvent(
     position: Position,
     payload: Uint8Array,
-    deadlineS: number | undefined,
+    deadlineS: number,
     jws: string | undefined,
   ): Promise<void> {
     if (this.#verifier !== undefined && !(await this.#verifier.verifyEvent(position, payload, jws))) return

@@ -104,7 +104,7 @@ export class SiteView implements SignsOfLife {
 
   /** Take a token; rejects for an unreadable one. */
   async onToken(gateway: string, message: InboundMessage): Promise<void> {
-    const { topic, payload, user, retain, expiresS, transitS } = message
+    const { topic, payload, user, retain, expiresS, sentAfterS } = message
     if (payload.length === 0) return
     let key: string | undefined
     if (this.#check !== undefined) {
@@ -113,7 +113,7 @@ export class SiteView implements SignsOfLife {
     }
     const token = this.#reader.read('FreshToken', parseJson(payload)) as FreshToken
     // One that may have waited on its way, such as for a frozen page, counts from then.
-    const receivedS = nowS() - Math.max(0, transitS - DOUBT_S)
+    const receivedS = Math.min(nowS(), sentAfterS + DOUBT_S)
     if (!this.#freshness.onToken(token, expiresS, receivedS, key)) return
     // A retained one may be older than the death.
     if (this.#check !== undefined && !retain) this.state.revive(gateway, token.session)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from adversary.barrier.judge.records import Device, Life
+from adversary.barrier.judge.records import Device, Life, Wire
 from adversary.barrier.judge.tests.story import (
     FACTS,
     NUMATO,
@@ -13,6 +13,7 @@ from adversary.barrier.judge.tests.story import (
     Story,
     closing_on_a_person,
     reopened,
+    tcp,
 )
 
 Change = Callable[[Story], object]
@@ -123,12 +124,20 @@ def test_slack_of_one_lost_answer(late_s: float, broken: bool) -> None:
     assert (LATE in reopened(story, late_s)) is broken
 
 
+@pytest.mark.parametrize(("late_s", "broken"), [(4.66, False), (4.68, True)])
+def test_answer_that_is_lost_twice_counts_once(late_s: float, broken: bool) -> None:
+    story = closing_on_a_person()
+    number = story.frame(4.0, "0300000001", "03020000", answered_s=4.15, fate="suppressed")
+    story.add(Wire(4.15, "relays", 999, "to-host", tcp("03020000"), 1, False, number, "suppressed"))
+    assert (LATE in reopened(story, late_s)) is broken
+
+
 @pytest.mark.parametrize(
     ("until_s", "late_s", "broken"),
-    [(3.69, 4.33, True), (3.71, 4.71, False), (3.71, 4.73, True), (9.0, 5.11, False), (9.0, 5.13, True)],
+    [(3.69, 4.33, True), (3.71, 4.71, False), (3.71, 4.73, True), (9.0, 4.71, False), (9.0, 4.73, True)],
 )
 def test_slack_of_a_slow_bus(until_s: float, late_s: float, broken: bool) -> None:
-    """Two readings of two frames each, 0.1 s late: once more if the bus is slow then, too."""
+    """Two readings of two frames each, 0.1 s late."""
     story = closing_on_a_person()
     story.trouble(3.5, "slow-bus", until_s, delay_s=0.1)
     assert (LATE in reopened(story, late_s)) is broken

@@ -3,6 +3,7 @@
 import pytest
 from adversary.barrier.judge.records import Contact, Event, LaneFacts, Truth
 from adversary.barrier.judge.tests.story import (
+    CLOSE,
     FACTS,
     GATE,
     OPEN,
@@ -71,6 +72,63 @@ def test_stop_ends_a_grant(stop: str, is_closed: bool, broken: bool) -> None:
     story.command(7.0, "open", "c2", door="second")
     story.move(7.0, SECOND_OPEN)
     assert (GRANT in story.rules(18.0)) is broken
+
+
+def shown_closed(from_s: float, until_s: float, *, fault: str = "shorted-wire") -> Story:
+    """Return a gate whose first door was opened, and is shown as closed by its wire for a time."""
+    story = gate()
+    story.command(3.0, "open", door="first")
+    story.move(3.0, OPEN)
+    limit(story, 4.0, "first", False)
+    story.signal(4.0, "closed_limit", False, "first")
+    story.signal(from_s, "closed_limit", True, "first")
+    story.signal(until_s, "closed_limit", False, "first")
+    story.trouble(from_s, fault, until_s, signal="first-closed-limit")
+    return story
+
+
+def open_second(story: Story, at_s: float) -> set[tuple[int, str]]:
+    """Open the second door, which leaves its closed end 0.1 s later; return the broken rules of 17."""
+    story.polls(0.2, at_s)
+    story.command(at_s, "open", "c2", door="second")
+    story.move(at_s, SECOND_OPEN)
+    limit(story, at_s + 0.1, "second", False)
+    return {rule for rule in story.rules(18.0) if rule[0] == 17}
+
+
+@pytest.mark.parametrize(
+    ("from_s", "until_s", "fault", "broken"),
+    [
+        (8.45, 10.0, "shorted-wire", False),
+        (8.55, 10.0, "shorted-wire", True),  # no longer than a flicker
+        (8.45, 8.95, "shorted-wire", True),  # over at the reading of 9.0 s
+        (8.45, 10.0, "chatter", True),
+    ],
+)
+def test_shorted_closed_limit_hides_an_open_door(
+    from_s: float, until_s: float, fault: str, broken: bool
+) -> None:
+    """Once it is steady for 0.5 s, at the last reading before the opening, which is of 9.0 s."""
+    found = open_second(shown_closed(from_s, until_s, fault=fault), 9.1)
+    assert found == ({GRANT, BOTH_OPEN} if broken else set())
+
+
+@pytest.mark.parametrize(("open_until_s", "broken"), [(8.45, False), (8.55, True)])
+def test_short_of_an_open_door_hides_nothing(open_until_s: float, broken: bool) -> None:
+    """Both limits are implausible."""
+    story = shown_closed(8.0, 10.0)
+    story.pulse_signal(5.0, open_until_s, "open_limit", "first")
+    assert bool(open_second(story, 9.1)) is broken
+
+
+def test_short_before_an_opening_ends_no_grant() -> None:
+    """The door has not been seen to leave its closed end: it may still start."""
+    story = gate()
+    story.trouble(2.0, "shorted-wire", 12.0, signal="first-closed-limit")
+    story.command(3.0, "open", door="first")
+    story.move(3.0, OPEN)
+    limit(story, 4.0, "first", False)
+    assert GRANT in open_second(story, 9.1)
 
 
 @pytest.mark.parametrize(("pulse_s", "broken"), [(0.02, False), (0.06, True)])
@@ -246,6 +304,43 @@ def test_stop_that_waits_hides_another_master(read_s: float, broken: bool) -> No
     story.add(Contact(2.75, "relays", STOP, True, "command"))
     story.frame(read_s, "0100000008", "010104")
     story.move(3.0, STOP)
+    assert (UNSEEN in story.rules(8.0)) is broken
+
+
+def released(at_s: float, *, arrived: bool = True) -> Story:
+    """Return a boom whose relay another master closes at 3.0 s, and this gateway opens by a release."""
+    story = Story()
+    story.signal(2.95, "presence", True)
+    story.add(Truth(3.0, "foreign", "", {"relay": CLOSE}))
+    story.add(Contact(3.01, "relays", CLOSE, True, "command"))
+    number = story.frame(at_s, "0f000000080100", "0f00000008", arrived=arrived)
+    story.add(Contact(at_s if arrived else 4.2, "relays", CLOSE, False, "command", number))
+    return story
+
+
+@pytest.mark.parametrize(
+    ("at_s", "read_s", "arrived", "broken"),
+    [
+        (3.21, None, True, False),
+        (3.22, None, True, True),  # the relays are read every 0.2 s
+        (3.21, 3.02, True, True),
+        (3.21, 3.0, True, False),
+        (3.21, None, False, True),
+    ],
+)
+def test_release_hides_another_master(at_s: float, read_s: float | None, arrived: bool, broken: bool) -> None:
+    """A release that comes before a reading opens what another master has closed."""
+    story = released(at_s, arrived=arrived)
+    if read_s is not None:
+        story.frame(read_s, "0100000008", f"0101{2 if read_s > 3.01 else 0:02x}")
+    assert (UNSEEN in story.rules(8.0)) is broken
+
+
+@pytest.mark.parametrize(("at_s", "broken"), [(3.56, False), (3.57, True)])
+def test_lost_reading_lets_a_release_hide_another_master(at_s: float, broken: bool) -> None:
+    """It excuses 0.35 s."""
+    story = released(at_s)
+    story.lost(3.1)
     assert (UNSEEN in story.rules(8.0)) is broken
 
 

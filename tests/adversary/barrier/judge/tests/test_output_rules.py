@@ -191,14 +191,25 @@ def test_movement_after_the_start_is_found(open_s: float, stall: tuple[float, ..
 
 
 @pytest.mark.parametrize(
-    ("second_s", "killed_s", "broken"), [(5.89, None, True), (5.91, None, False), (5.89, 5.0, False)]
+    ("second_s", "killed_s", "stalled_s", "broken"),
+    [
+        (5.89, None, None, True),
+        (5.91, None, None, False),
+        (5.89, 5.0, None, False),
+        (5.74, None, 4.05, True),
+        (5.76, None, 4.05, False),
+    ],
 )
-def test_movement_after_a_reopening_is_found(second_s: float, killed_s: float | None, broken: bool) -> None:
-    """By 1.7 s: a reopening may have waited for the line after it was counted."""
+def test_movement_after_a_reopening_is_found(
+    second_s: float, killed_s: float | None, stalled_s: float | None, broken: bool
+) -> None:
+    """By 1.7 s: a reopening may have waited for the line after it was counted, or in an adapter."""
     story = closing_on_a_person(left_s=4.5)
     story.move(4.2, OPEN)
     if killed_s is not None:
         story.add(Life(killed_s, 1, "killed"), Life(killed_s + 0.1, 2, "started"))
+    if stalled_s is not None:
+        story.trouble(stalled_s, "stall", 4.2)
     story.command(second_s, "open", "c2", life=1 if killed_s is None else 2)
     story.move(second_s, OPEN)
     assert ((21, "too soon after a reopening") in story.rules(9.0)) is broken

@@ -358,13 +358,34 @@ def test_closing_by_hand_after_a_reopening_is_not_judged(
 
 
 @pytest.mark.parametrize(
-    ("lost", "reopened_s", "broken"), [((4.2, 4.6, 5.0), 5.4, False), ((4.2,), 5.4, True)]
+    ("lost", "reopened_s", "broken"),
+    [
+        ((4.2,), 4.66, False),
+        ((4.2,), 4.68, True),
+        ((4.2, 4.55, 4.9), 5.36, False),
+        ((4.2, 4.55, 4.9), 5.38, True),
+        ((4.2, 4.7), 4.68, True),
+    ],
 )
 def test_lost_reopening_is_written_again(lost: tuple[float, ...], reopened_s: float, broken: bool) -> None:
-    """Each time within half a second."""
+    """Each time within 0.35 s: an answer's time of 0.2 s, and a little. Later losses excuse nothing."""
     story = closing_on_a_person()
     for at_s in lost:
         story.frame(at_s, "0502000005", arrived=False)
+    assert (LATE in reopened(story, reopened_s)) is broken
+
+
+@pytest.mark.parametrize(
+    ("released_s", "reopened_s", "broken"),
+    [(5.36, 5.71, False), (5.36, 5.73, True), (5.38, 5.39, True), (None, 5.36, False), (None, 5.38, True)],
+)
+def test_release_lost_after_lost_readings(released_s: float | None, reopened_s: float, broken: bool) -> None:
+    """It was written in the time that the lost readings excuse, until 5.37 s, and is written again."""
+    story = closing_on_a_person()
+    for at_s in (4.1, 4.5, 4.9):
+        story.lost(at_s)
+    if released_s is not None:
+        story.frame(released_s, "0f000000080100", arrived=False)
     assert (LATE in reopened(story, reopened_s)) is broken
 
 

@@ -90,6 +90,28 @@ def test_second_pulse_prolongs_the_first(pulse_s: float, relay: int, broken: boo
     assert (STAYS in story.rules(8.0)) is broken
 
 
+@pytest.mark.parametrize(
+    ("slow_until_s", "answered_s", "fate", "opened_s", "broken"),
+    [
+        (9.0, 4.0, "", 5.1, False),
+        (9.0, 4.0, "", 5.11, True),
+        (9.0, 4.0, "undelivered", 5.1, False),
+        (9.0, 4.0, "late", 5.1, True),
+        (3.19, 4.0, "", 5.1, True),
+        (3.21, 4.0, "", 5.1, False),
+    ],
+)
+def test_pulse_counts_from_its_execution(
+    slow_until_s: float, answered_s: float, fate: str, opened_s: float, broken: bool
+) -> None:
+    """A slow board executes a pulse of 3.2 s when it answers."""
+    story = Story()
+    story.trouble(2.5, "slow-bus", slow_until_s, delay_s=0.1)
+    story.contact(3.0, opened_s, STOP)
+    story.frame(3.2, "0502020005", "0502020005", answered_s=answered_s, fate=fate)
+    assert (STAYS in story.rules(8.0)) is broken
+
+
 # Opposite contacts.
 
 
