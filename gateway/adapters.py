@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from drivers.driver import Identity
-from drivers.observation import DataClass, Observation
+from drivers.observation import Observation
 from gateway.audit.journal import AUDITED_DEVICE_EVENTS
 from gateway.commands.dispatcher import CommandDispatcher
 from gateway.commands.previews import Previews
@@ -82,7 +82,7 @@ class DeviceAdapter:
             PendingEvent(
                 position=position,
                 event_type=event.event_type,
-                data_class=DataClass(event.data_class),
+                data_class=event.data_class,
                 partial_event=event.partial_event,
                 blobs=tuple(Blob(image.role, image.media_type, image.content) for image in event.images),
                 received_boot_ns=event.received_boot_ns,

@@ -28,9 +28,9 @@ class TokenBucket:
 
     def has_tokens(self, now_s: float, count: float = 1.0) -> bool:
         """Tell whether so many tokens can be taken."""
-        elapsed_s = max(0.0, now_s - self._since_s)
-        self._tokens = min(self._capacity, self._tokens + elapsed_s * self._per_s)
-        self._since_s = max(self._since_s, now_s)
+        if now_s > self._since_s:
+            self._tokens = min(self._capacity, self._tokens + (now_s - self._since_s) * self._per_s)
+            self._since_s = now_s
         return self._tokens >= count
 
     def take(self, now_s: float, count: float = 1.0) -> bool:

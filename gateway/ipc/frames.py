@@ -143,8 +143,9 @@ class FrameConnection(asyncio.BufferedProtocol):
         self._buffer = bytearray(READ_BUFFER_BYTES)
         self._filled = 0
         self._transport: asyncio.Transport | None = None
+        self.is_writable = True
+        """True: the other end keeps up."""
         self._writable = asyncio.Event()
-        self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport."""
@@ -154,15 +155,17 @@ class FrameConnection(asyncio.BufferedProtocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Report that the other process closed its end or died."""
         self._transport = None
-        self._writable.set()
+        self.resume_writing()
         self._on_lost()
 
     def pause_writing(self) -> None:
         """Record that the other end does not keep up."""
+        self.is_writable = False
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """Record that the other end has caught up."""
+        self.is_writable = True
         self._writable.set()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
@@ -220,14 +223,10 @@ class FrameConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.write(encode_frame(frame_type, head, body))
 
-    @property
-    def is_writable(self) -> bool:
-        """True: the other end keeps up."""
-        return self._writable.is_set()
-
     async def wait_writable(self) -> None:
         """Wait until the other end keeps up."""
-        await self._writable.wait()
+        if not self.is_writable:
+            await self._writable.wait()
 
     def pause(self) -> None:
         """Stop reading: the other end will have to wait, and so will its device."""

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from drivers.driver import Identity, StateCode
 from drivers.links.link import Action, Cause
+from drivers.observation import DataClass
 from gateway.contract.commands import CommandOutcome
 from gateway.contract.states import DeviceDescription, DeviceState
 
@@ -26,7 +27,7 @@ class DeviceEvent:
     """One event as received from a worker."""
 
     event_type: str
-    data_class: str
+    data_class: DataClass
     partial_event: bytes
     images: tuple[Image, ...]
     received_boot_ns: int

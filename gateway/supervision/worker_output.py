@@ -184,7 +184,8 @@ class WorkerOutput:
             observation = observation_type.model_validate_json(data)
         except ValidationError as error:
             raise WorkerViolationError("an event whose data do not match its type") from error
-        _check_attachments(observation.attachments, images)
+        if images or observation.attachments:
+            _check_attachments(observation.attachments, images)
         transaction = head["transaction"]
         if not isinstance(transaction, str) or not 0 < len(transaction) <= MAX_TRANSACTION_CHARACTERS:
             raise WorkerViolationError("an event with a malformed transaction")
