@@ -118,7 +118,8 @@ class MqttConnection:
 
     def hurry(self) -> None:
         """Make the next attempt now, because the broker is known to be back."""
-        self._hurry.set()
+        if not self._is_connected:
+            self._hurry.set()
 
     async def stop(self) -> None:
         """Disconnect, so that the broker does not publish the will, and close."""
@@ -170,8 +171,10 @@ class MqttConnection:
     async def _run(self) -> None:
         while True:
             connected_s = None
+            self._hurry.clear()
             try:
                 await self._connect()
+                self._hurry.clear()
                 connected_s = self._loop.time()
                 await self._closed.wait()
             except (OSError, ValueError, TimeoutError) as error:
@@ -183,9 +186,8 @@ class MqttConnection:
             await self._wait_before_attempt(lifetime_s)
 
     async def _wait_before_attempt(self, lifetime_s: float) -> None:
-        """Wait, unless `hurry` is called."""
+        """Wait, unless `hurry` is called, or was during the attempt that has failed."""
         refused, self._refused = self._refused, None
-        self._hurry.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._wait.next_s(lifetime_s, was_refused=refused is not None)):
                 await self._hurry.wait()

@@ -58,6 +58,8 @@ class StationConnection:
         self.station = station
         self.is_ready = False
         """True once the broker has answered the subscription, or refuses the connection for now."""
+        self.is_subscribed = False
+        """True while the broker passes the station's commands to this connection."""
         self._probe = probe
         self._problems = problems
         self._on_message = on_message
@@ -88,6 +90,18 @@ class StationConnection:
         await self.connection.stop()
 
     @property
+    def is_away(self) -> bool:
+        """True while commands cannot arrive here, unless that is so because the station floods."""
+        return not self.is_subscribed and not self._flooding
+
+    def expect(self) -> None:
+        """Connect now, because the broker is back; what failed before says nothing of readiness."""
+        if self.is_away:
+            self.is_ready = False
+        if not self.is_ready:
+            self.connection.hurry()
+
+    @property
     def _subject(self) -> str:
         return self.station or "other stations"
 
@@ -103,6 +117,7 @@ class StationConnection:
 
     def on_disconnected(self, _reason: int | None) -> None:
         """Wait for the subscription of the next connection."""
+        self.is_subscribed = False
         self.is_ready = bool(self._flooding)
 
     def on_connect_failed(self, reason: str) -> None:
@@ -124,6 +139,7 @@ class StationConnection:
 
     def on_subscribed(self, refused: int | None) -> None:
         """Report a refused subscription: no command will arrive."""
+        self.is_subscribed = refused is None
         self._problems.subscription_result(refused)
         self._set_ready()
 

@@ -97,8 +97,7 @@ class StationConnections:
         self._on_all_ready = action
         self._ready_timer = asyncio.get_running_loop().call_later(READY_S, self._call_ready)
         for one in self._connections.values():
-            if not one.is_ready:
-                one.connection.hurry()
+            one.expect()
         self._on_ready()
 
     def _on_ready(self) -> None:
@@ -118,7 +117,14 @@ class StationConnections:
             self._ready_timer = None
 
     def _on_message_of_others(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Pass on a message of a station without a connection of its own."""
+        """Pass on a message of a station that has no connection of its own, or not at this moment.
+
+        The broker has accepted its command, so the station waits for an answer. One that arrives on both
+        connections is obeyed once: it has one id.
+        """
         where = DeviceTopic.parse(message.topic)
-        if where is not None and (not where.levels or where.levels[-1] not in self._connections):
+        if where is None:
+            return
+        own = self._connections.get(where.levels[-1]) if where.levels else None
+        if own is None or own.is_away:
             self._on_message(message, sent_after_ns)

@@ -138,11 +138,46 @@ async def test_commands_are_passed_on_once(monkeypatch: pytest.MonkeyPatch) -> N
     """The connection for all others gets every command; those of named stations arrive on their own."""
     fixture = StationsFixture(monkeypatch)
     fixture.connections.configure(["lane-1"])
+    fixture.one("lane-1").on_subscribed(None)
     for at, station in ((None, "lane-1"), ("lane-1", "lane-1"), (None, "lane-9")):
         fixture.arrive(at, station)
     assert fixture.messages == [(TOPICS.command(BARRIER, "open", name), 5) for name in ("lane-1", "lane-9")]
     fixture.one(None).on_message(mqtt.MQTTMessage(topic=b"bgw/v2/else"), 5)
     assert len(fixture.messages) == 2
+
+
+@in_virtual_time
+async def test_station_without_its_connection_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker accepts its command, because the connection for all others subscribes to it as well."""
+    fixture = StationsFixture(monkeypatch)
+    fixture.connections.configure(["lane-1"])
+    own = fixture.one("lane-1")
+    fixture.arrive(None, "lane-1")
+    own.on_subscribed(NOT_AUTHORISED)
+    fixture.arrive(None, "lane-1")
+    assert len(fixture.messages) == 2
+    own.on_subscribed(None)
+    fixture.arrive(None, "lane-1")
+    assert len(fixture.messages) == 2
+    own.on_disconnected(None)
+    fixture.arrive(None, "lane-1")
+    assert len(fixture.messages) == 3
+
+
+@in_virtual_time
+async def test_flooder_is_not_heard_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it sends has closed its connection, and is not to fill that for all others instead."""
+    fixture = StationsFixture(monkeypatch)
+    fixture.connections.configure(["lane-1"])
+    own = fixture.one("lane-1")
+    own.on_subscribed(None)
+    fixture.refuse("lane-1", "lane-1")
+    own.on_disconnected(None)
+    fixture.arrive(None, "lane-1")
+    assert fixture.messages == []
+    await turn(FLOOD_OVER_S + 1)
+    fixture.arrive(None, "lane-1")
+    assert len(fixture.messages) == 1
 
 
 @in_virtual_time
@@ -268,6 +303,23 @@ async def test_ready_with_the_last_subscription(monkeypatch: pytest.MonkeyPatch)
 
     fixture.connections.when_ready(fixture.on_ready)
     assert fixture.ready == 2, "at once"
+
+
+@in_virtual_time
+async def test_failure_before_the_broker_is_back_is_no_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else states are published while a station's connection still waits for its next attempt."""
+    fixture = StationsFixture(monkeypatch)
+    fixture.connections.configure(["lane-1"])
+    for name in ("lane-1", None):
+        fixture.one(name).on_subscribed(None)
+        fixture.one(name).on_disconnected(None)
+        fixture.one(name).on_connect_failed("refused")
+    fixture.one(None).on_subscribed(None)
+    fixture.connections.when_ready(fixture.on_ready)
+    assert fixture.fake("lane-1").calls == ["start", "hurry"]
+    assert fixture.ready == 0
+    fixture.one("lane-1").on_subscribed(None)
+    assert fixture.ready == 1
 
 
 @in_virtual_time

@@ -217,6 +217,42 @@ async def test_lifetime_of_a_connection_decides_the_wait():
     assert lifetimes[0] > 0
 
 
+async def test_hurry_during_an_attempt_is_kept():
+    """The broker may be back just after an attempt began, which then fails."""
+    listener = RecordingListener()
+    async with SilentBroker() as broker:
+        connection = make_connection(broker, listener, retry=(1e6, 1e6), settings={"connect_timeout_s": 0.2})
+        connection._wait.next_s(0, was_refused=False)
+        connection.start()
+        await until(lambda: connection._client is not None)
+        connection.hurry()
+        await until(lambda: len(listener.calls_of("on_connect_failed")) == 2)
+        await connection.stop()
+
+
+async def test_hurry_is_over_once_connected():
+    """A connection that is lost later waits as always."""
+    listener = RecordingListener()
+    async with Broker(lambda *_: "disconnect") as broker:
+        connection = make_connection(broker, listener)
+        waits = []
+        wait = connection._wait_before_attempt
+
+        async def wait_before_attempt(lifetime_s):
+            waits.append(connection._hurry.is_set())
+            await wait(lifetime_s)
+
+        connection._wait_before_attempt = wait_before_attempt
+        connection.hurry()
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        connection.publish("a/b", b"x", b"")
+        connection.flush()
+        await until(lambda: waits)
+        await connection.stop()
+    assert waits == [False]
+
+
 async def test_acknowledgements_before_the_end_count():
     listener = RecordingListener()
     async with Broker() as broker:
@@ -243,7 +279,7 @@ async def test_unanswered_connection_is_closed():
 
 @pytest.mark.parametrize("has_socket", [True, False], ids=["in TLS", "in TCP"])
 async def test_abandoned_attempt_is_closed(has_socket):
-    """When it is given up, or once its thread returns from a server that did not answer for long."""
+    """Close it as it is given up, or once its thread returns from a server that did not answer for long."""
     client = DiallingClient()
     if has_socket:
         client.opened = client
