@@ -46,7 +46,12 @@ class SimulatorProcess:
         return self._process.pid if self._process and not self._exited.done() else None
 
     async def start(self) -> None:
-        """Start the process and wait until a host can find the device; raise SimulatorError if that fails."""
+        """Start the process, also again after `stop`, and wait until a host can find the device.
+
+        Raises SimulatorError if that fails.
+        """
+        loop = asyncio.get_running_loop()
+        self._ready, self._exited = loop.create_future(), loop.create_future()
         ours, theirs = socket.socketpair()
         with theirs:
             try:

@@ -228,3 +228,18 @@ async def test_last_event_arrives_after_process_end(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SimulatorError, match="does not belong to a simulator"):
         await member.start()
     await member.stop()
+
+
+async def test_simulator_is_started_again(tmp_path: Path) -> None:
+    """As by a test that unplugs a device whose simulator is a service."""
+    member = members.SimulatorProcess(
+        parse_settings(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None
+    )
+    for _ in range(2):
+        await member.start()
+        assert member.pid is not None
+        assert "documents_presented" in await member.request("status", {})
+        await member.stop()
+        assert member.pid is None
+        with pytest.raises(SimulatorError, match="is not running"):
+            await member.request("status", {})
