@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 import typer
-from support.brokers.mosquitto import Mosquitto
+from support.brokers.mosquitto import Mosquitto, free_port
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
@@ -138,7 +138,7 @@ def test_two_demos_run_at_once(tmp_path: Path) -> None:
 def test_demo_fails_without_reads(tmp_path: Path) -> None:
     files = one_reader(tmp_path)
     post = tmp_path / "demo-post.toml"
-    post.write_text(post.read_text().replace("lane-1-reader", "somewhere-else"))
+    post.write_text(post.read_text().replace("${BORDERPOST_READER_PORT:-32504}", str(free_port())))
     ended = borderpost("demo", "--port", "0", "--duration", "1", *files, timeout_s=100)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "nothing" in ended.stdout
