@@ -53,8 +53,11 @@ async def serve_whole_traveller(post: CounterPost, page: Page) -> None:
     await expect(page.get_by_role("button", name="Take again")).to_be_visible()
 
     await page.keyboard.press("F4")
-    await expect(page.locator(".prints .advice")).to_have_text("Place the finger on the scanner.")
-    await post.do("insert", FINGER, finger=1, for_s=6)
+    advice = page.locator(".prints .advice")
+    for _ in range(3):  # the best of three
+        await expect(advice).to_have_text("Place the finger on the scanner.")
+        await post.do("insert", FINGER, finger=1, for_s=1)
+        await expect(advice).not_to_have_text("Place the finger on the scanner.")
     await expect(page.locator(".prints-list img").first).to_be_visible()
 
     await open_gate(page)
