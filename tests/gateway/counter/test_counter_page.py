@@ -78,12 +78,21 @@ async def take_portrait(post: PlayedPost, page: Page, transaction: str) -> None:
 async def take_print(post: PlayedPost, page: Page, transaction: str) -> None:
     """Take a print with the keyboard, with advice on the way."""
     post.gateway.commands.clear()
+    post.gateway.unfinished.add("capture")
     await page.keyboard.press("F4")
     await command(post, "capture")
-    await post.gateway.publish(FINGER, data_of(FingerFeedback, feedback="press_harder"), transaction)
+    for feedback, shown in (
+        ("press_harder", "Press harder."),
+        ("lift", "Press harder. Lift the finger."),
+        ("place", "Press harder. Place the finger on the scanner."),
+        ("assessing", "The print is being assessed."),
+    ):
+        await post.gateway.publish(FINGER, data_of(FingerFeedback, feedback=feedback), transaction)
+        await expect(page.locator(".prints .advice")).to_have_text(shown)
     png = Attachment.from_bytes("png", "image/png", PIXEL)
     await post.gateway.publish(FINGER, data_of(FingerCaptured, attachments=(png,)), transaction)
     await post.gateway.publish(FINGER, data_of(CaptureEnded, outcome="captured", reason=None), transaction)
+    await post.gateway.finish("capture")
 
 
 async def test_whole_traveller(post: PlayedPost, page: Page) -> None:

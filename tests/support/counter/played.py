@@ -77,6 +77,8 @@ class PlayedGateway:
     """Position, verb, station and body of every command that is none of claims."""
     refusals: dict[tuple[str, str], str] = field(default_factory=dict)
     """Reason with which a command of a position is refused, by its verb."""
+    unfinished: set[str] = field(default_factory=set)
+    """Verbs whose commands are accepted, and done when the test says so."""
     holders: dict[str, str] = field(default_factory=dict)
     is_silent: bool = False
     """True: it gives no sign of life."""
@@ -208,6 +210,14 @@ class PlayedGateway:
             if not self.is_silent:
                 await self.token()
 
+    async def finish(self, verb: str) -> None:
+        """Say that the last command of a verb, which was only accepted, is done."""
+        self.unfinished.remove(verb)
+        position, _, station, body = next(one for one in reversed(self.commands) if one[1] == verb)
+        answer = {"cmd_id": body["cmd_id"], "state": "done", "transaction": body.get("transaction")}
+        answer["result"] = RESULTS.get((position, verb), {})
+        await self.say(f"{position}/rsp/{station}", answer, lasts_s=10)
+
     async def _answer(self, position: str, verb: str, station: str, body: dict[str, Any]) -> None:
         answer: dict[str, Any] = {"cmd_id": body["cmd_id"], "state": "done", "result": {}}
         reason = self.refusals.get((position, verb))
@@ -225,6 +235,8 @@ class PlayedGateway:
         else:
             answer["transaction"] = body.get("transaction")
             answer["result"] = RESULTS.get((position, verb), {})
+            if verb in self.unfinished:
+                answer |= {"state": "accepted", "result": None}
         if verb not in (*CLAIM_VERBS, "release"):
             self.commands.append((position, verb, station, body))
         await self.say(f"{position}/rsp/{station}", answer, lasts_s=10)

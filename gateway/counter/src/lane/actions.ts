@@ -117,7 +117,7 @@ export class Actions {
   /** Take a print. */
   async takePrint(finger: FingerPosition): Promise<void> {
     const { transaction } = this.#lane.requireTraveller()
-    this.#lane.fingerAdvice = undefined
+    this.#lane.fingerAdvice = []
     await this.#do('prints', async (position) => {
       const several = SLAPS[finger]
       const args = {

@@ -17,6 +17,9 @@ import { Deadlines, type Deadline, type DeadlineOptions, type DueAction } from '
 import { LaneDevices } from './devices.ts'
 import { Traveller } from './traveller.ts'
 
+/** Feedback that says what to do or what happens, not what was wrong. */
+const CAPTURE_STEPS: ReadonlySet<FeedbackCode> = new Set(['place', 'recognised', 'keep_still', 'assessing', 'lift'])
+
 /** Something that went wrong and that a person should know; the newest of each kind is shown. */
 export type Notice =
   | { readonly kind: 'read_failed'; readonly fault: FrameFault }
@@ -43,8 +46,9 @@ export class Lane {
   readonly actions: Actions
   /** The traveller who is at the counter; undefined while there is none. */
   traveller: Traveller | undefined
-  /** Newest advice to the person at the scanner, and at the camera. */
-  fingerAdvice: FeedbackCode | undefined
+  /** Advice to the person at the scanner: what was wrong with the last placement, if anything, and what to do now. */
+  fingerAdvice: readonly FeedbackCode[] = []
+  /** Newest advice to the person at the camera. */
   faceAdvice: PortraitAdvice | undefined
   readonly notices = new Map<Notice['kind'], Notice>()
   readonly #listener: LaneListener
@@ -157,7 +161,8 @@ export class Lane {
     this.#before?.wipe()
     this.traveller?.wipe()
     this.#before = this.traveller = undefined
-    this.fingerAdvice = this.faceAdvice = undefined
+    this.fingerAdvice = []
+    this.faceAdvice = undefined
     this.notices.delete('read_failed')
     this.notices.delete('passage')
     this.workstation.dropQueued()
@@ -195,10 +200,17 @@ export class Lane {
     } else if (event.is('face.feedback')) {
       this.faceAdvice = event.data.advice
     } else if (event.is('finger.feedback')) {
-      if (event.envelope.transaction === this.traveller?.transaction) this.fingerAdvice = event.data.feedback
+      if (event.envelope.transaction === this.traveller?.transaction) this.#onFingerFeedback(event.data.feedback)
     } else {
       this.#onTravellerEvent(event)
     }
+  }
+
+  /** Keep what was wrong beside the steps after it: the scanner asks at once to lift the finger, and to place it again. */
+  #onFingerFeedback(feedback: FeedbackCode): void {
+    const isStep = CAPTURE_STEPS.has(feedback)
+    const wrong = feedback === 'assessing' ? [] : this.fingerAdvice.filter((before) => !CAPTURE_STEPS.has(before))
+    this.fingerAdvice = isStep ? [...wrong, feedback] : [feedback]
   }
 
   #onTravellerEvent(event: ReceivedEvent): void {
@@ -216,7 +228,7 @@ export class Lane {
     traveller.take(event)
     if (isDocument) this.notices.delete('read_failed')
     if (event.is('document.read')) this.#joinSides(event.data.previous_side_transaction)
-    if (event.is('finger.captured') || event.is('finger.capture_ended')) this.fingerAdvice = undefined
+    if (event.is('finger.captured') || event.is('finger.capture_ended')) this.fingerAdvice = []
     this.#deadlines.onActivity(seconds())
   }
 

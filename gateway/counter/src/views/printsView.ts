@@ -110,7 +110,7 @@ export class PrintsView implements View {
 
   #adviceText({ traveller, actions, fingerAdvice }: Lane): string {
     const words = this.#words
-    if (actions.isRunning('prints')) return fingerAdvice === undefined ? '' : wordFor(words.fingerAdvice, fingerAdvice)
+    if (actions.isRunning('prints')) return fingerAdvice.map((advice) => wordFor(words.fingerAdvice, advice)).join(' ')
     const ended = traveller?.captureEnded
     if (ended === undefined) return ''
     const outcome = wordFor(words.captureOutcomes, ended.outcome)

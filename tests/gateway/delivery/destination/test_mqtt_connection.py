@@ -246,6 +246,7 @@ async def test_hurry_is_over_once_connected():
         connection.hurry()
         connection.start()
         await until(lambda: listener.calls_of("on_connected"))
+        connection.hurry()
         connection.publish("a/b", b"x", b"")
         connection.flush()
         await until(lambda: waits)
