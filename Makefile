@@ -62,11 +62,11 @@ bench: $(VENV)/.dev
 		$(if $(FULL),--full) $(BENCH)
 
 # The tests that `make test` leaves out: attacks that take minutes, and what only a change of packages or of the
-# contract can break. Two at a time, because some of them measure. TESTS=tests/packaging: those of a folder.
+# contract can break. Three at a time: most of them wait, and some measure. TESTS=tests/packaging: those of a folder.
 TESTS ?= tests
 .PHONY: thorough
 thorough: $(VENV)/.dev $(ORACLES)/.node $(WEB)/dist/.built $(COUNTER)/dist/.built | system-packages
-	$(BIN)/pytest --thorough -m thorough --forks 2 $(TESTS)
+	$(BIN)/pytest --thorough -m thorough --forks 3 $(TESTS)
 
 # Every attack of tests/adversary, also those that take minutes; those that judge times one after the other.
 .PHONY: adversary

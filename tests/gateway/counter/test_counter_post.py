@@ -16,6 +16,7 @@ from support.patience import PATIENCE_S
 
 pytestmark = [
     pytest.mark.thorough,
+    pytest.mark.long(70),
     pytest.mark.timeout(900),
     pytest.mark.usefixtures("forked_simulators"),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),

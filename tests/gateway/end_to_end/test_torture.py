@@ -34,7 +34,7 @@ RECORD, TRAVELLER = "lane-1/reader/record", "lane-1/reader/traveller"
     [
         # A seed with thirteen kinds of faults.
         pytest.param(45, 20262238, 7, 2, marks=pytest.mark.long(60)),
-        pytest.param(90, 20261124, 15, 3, marks=pytest.mark.thorough),
+        pytest.param(90, 20261124, 15, 3, marks=[pytest.mark.thorough, pytest.mark.long(100)]),
     ],
 )
 async def test_guarantees_hold_under_faults(

@@ -51,5 +51,6 @@ def test_chips_through_real_libccid(tmp_path: Path) -> None:
 @pytest.mark.skipif(NO_CCID is not None, reason=str(NO_CCID))
 @pytest.mark.timeout(900)
 @pytest.mark.thorough
+@pytest.mark.long(320)
 def test_loss_at_every_command_through_real_libccid(tmp_path: Path) -> None:
     check_libccid(tmp_path, "200", 10)
