@@ -333,6 +333,7 @@ async def test_self_test_reads_every_input_and_moves_nothing() -> None:
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert set(outcomes(seen).values()) == {"successful"}
         assert seen[".limits"].text == "The door is closed."
+        assert seen["relays"].text == "All relays are open."
         lane.site.inject(BrokenWire(signal="fire"))
         await lane.pass_s(1)
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
@@ -350,6 +351,7 @@ async def test_self_test_fails_on_a_stuck_relay() -> None:
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
 
         assert (seen["relays"].outcome, seen["relays"].action) == ("failed", "replace")
+        assert seen["relays"].text == "A relay is closed that should be open."
 
 
 @in_virtual_time

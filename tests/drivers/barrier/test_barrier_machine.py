@@ -294,6 +294,19 @@ def test_turned_back_keeps_the_permit() -> None:
     assert machine.alarms == [AlarmKind.TAILGATING]
 
 
+def test_tailgating_names_its_door() -> None:
+    machine = gate(permit_s=60)
+    machine.sense(10, CLOSED, CLOSED)
+    machine.open(10, "second")
+    machine.sense(11, CLOSED, OPEN)
+    for began_s in (12, 14):
+        machine.sense(began_s, CLOSED, OPEN, presence=True)
+        machine.sense(began_s + 0.5, CLOSED, OPEN)
+    alarms = [(alarm.kind, alarm.door) for alarm in machine.of(BarrierAlarm)]
+
+    assert alarms == [(AlarmKind.TAILGATING, "second")]
+
+
 def test_turned_back_tailgates_nothing() -> None:
     machine = MachineFixture(permit_s=60)
     machine.opened(10)

@@ -8,6 +8,7 @@ from support.gateway.command_dispatch import BARRIER, DispatcherFixture
 
 from drivers.command import Invocation
 from gateway.contract.commands import CommandOutcome, CommandState
+from gateway.contract.events import CommandDecided
 from gateway.contract.reason_codes import CommandReason
 
 
@@ -50,6 +51,25 @@ async def test_movement_without_a_result(dispatcher: DispatcherFixture, result: 
     assert (ended.state, ended.reason) == (CommandState.FAILED, CommandReason.TIMED_OUT)
     assert ended.result is None
     assert ended.sensed_after is not None
+
+
+async def test_failed_movement_records_its_partial_result(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("open-up")
+    dispatcher.end(CommandState.FAILED, b'{"width_cm":30}', reason=CommandReason.TIMED_OUT)
+    (ended,) = dispatcher.ended
+    assert (ended.state, ended.result) == (CommandState.FAILED, {"width_cm": "<int>"})
+
+
+async def test_refusal_without_device_process_is_recorded(dispatcher: DispatcherFixture) -> None:
+    dispatcher.devices[BARRIER].is_present = False
+    (answer,) = dispatcher.arrive("open-up", args={"width_cm": 5}, transaction="t-9")
+    assert (answer.cmd_id, answer.reason) == ("c1", CommandReason.NOT_ONLINE)
+    ((where, decided, transaction),) = dispatcher.records
+    assert (where, transaction) == (BARRIER, "t-9")
+    assert isinstance(decided, CommandDecided)
+    assert (decided.decision, decided.reason) == (CommandState.REJECTED, CommandReason.NOT_ONLINE)
+    assert (decided.cmd_id, decided.station, decided.verb) == ("c1", "counter-1", "open-up")
+    assert (decided.command_seq, decided.args, decided.remaining_ms) == (1, {"width_cm": 5}, None)
 
 
 async def test_other_command_has_no_states(dispatcher: DispatcherFixture) -> None:

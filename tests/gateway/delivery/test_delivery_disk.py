@@ -180,6 +180,19 @@ async def test_failed_recovery_keeps_acknowledgements(deliver, outbox_directory,
         assert ("local", 77) in advanced[1]
 
 
+async def test_failed_call_raises_its_error(deliver):
+    """The error belongs to the caller alone: the thread goes on with the next call."""
+    writer = (await deliver(NOWHERE))._writer
+
+    def fail(_):
+        raise sqlite3.OperationalError("no such table: nothing")
+
+    failed, next_one = writer.call(fail), writer.call(lambda _: "done")
+    with pytest.raises(sqlite3.OperationalError, match="no such table: nothing"):
+        await failed
+    assert await next_one == "done"
+
+
 async def test_ids_rise_after_delivery_from_memory(deliver, mosquitto, subscribe, monkeypatch):
     """All events of a disk problem were delivered before its end, so none of them is on the disk."""
 

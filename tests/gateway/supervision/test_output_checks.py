@@ -301,6 +301,11 @@ def test_state_has_only_its_fields(checks: OutputFixture) -> None:
             checks.output.read_state(wrong)
 
 
+def test_state_without_provenance_is_read(checks: OutputFixture) -> None:
+    head = {"state": "offline", "text": "No answer."}
+    assert checks.output.read_state(head) == head
+
+
 @pytest.mark.parametrize(
     ("observed", "reported", "provenance"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.gateway.deliveries import until
 
-from drivers.clock import boot_ns
+from drivers import clock
 from drivers.command import (
     CommandArguments,
     CommandFailure,
@@ -91,7 +91,7 @@ class RunnerFixture:
         self.runner.on_opened(self.driver)
 
     def start(self, ref: int, verb: str = "move", args: bytes = b"{}", within_s: float = 30) -> Invocation:
-        call = Invocation(f"c-{ref}", "counter-1", "t-1", boot_ns() + round(within_s * 1e9))
+        call = Invocation(f"c-{ref}", "counter-1", "t-1", clock.boot_ns() + round(within_s * 1e9))
         self.runner.start_command(ref, verb, call, args)
         return call
 
@@ -183,6 +183,18 @@ async def test_late_command_is_not_started(machine: RunnerFixture) -> None:
     assert machine.driver.calls == []
 
 
+@pytest.mark.parametrize(("left_s", "state"), [(1e-9, CommandState.DONE), (0.0, CommandState.EXPIRED)])
+async def test_command_starts_until_its_deadline(
+    machine: RunnerFixture, monkeypatch: pytest.MonkeyPatch, left_s: float, state: CommandState
+) -> None:
+    """The clock stands still, so a busy machine cannot use up the nanosecond."""
+    monkeypatch.setattr(clock, "boot_ns", lambda: 5_000_000_000)
+    machine.driver.release.set()
+    machine.start(1, within_s=left_s)
+    ref, ended, _ = await machine.result()
+    assert (ref, ended) == (1, state)
+
+
 @pytest.mark.parametrize(
     ("failure", "state", "reason", "text"),
     [
@@ -211,6 +223,15 @@ async def test_failure_becomes_outcome(
     ((ref, outcome),) = machine.results
     assert (ref, outcome.state, outcome.reason, outcome.text) == (1, state, reason, text)
     assert outcome.how
+
+
+async def test_failure_passes_on_its_partial_result(machine: RunnerFixture) -> None:
+    machine.driver.failure = CommandFailure(RefusalReason.TIMED_OUT, "late", Reached(speed=2))
+    machine.driver.release.set()
+    machine.start(1)
+    await until(lambda: machine.results)
+    ((_, outcome),) = machine.results
+    assert (outcome.state, outcome.result) == (CommandState.FAILED, b'{"speed":2}')
 
 
 async def test_driver_error_has_no_values(machine: RunnerFixture) -> None:

@@ -7,6 +7,7 @@ identifier, 3DES, and a chip that states a key and no protocol.
 from dataclasses import dataclass
 
 import pytest
+from support.chips.certificates import oid, sequence
 from support.chips.replay import replayed
 
 from drivers.passport.emrtd.crypto.ciphers import Suite
@@ -20,7 +21,7 @@ from drivers.passport.emrtd.errors import (
     UnsupportedError,
 )
 from drivers.passport.emrtd.protocols import chip_authentication
-from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
+from drivers.passport.emrtd.protocols.security_infos import ChipAuthenticationKey, SecurityInfos
 from drivers.passport.emrtd.transport import files
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
@@ -287,8 +288,8 @@ def test_aa_algorithm_from_dg14() -> None:
     assert infos_of(stated.hex()).active_authentication_algorithm == "0.4.0.127.0.7.1.1.4.1.3"
 
 
-def spki(oid: str, parameters: bytes, key: bytes) -> bytes:
-    algorithm = tlv.encode(0x30, tlv.encode(der.OID, der.encode_oid(oid)) + parameters)
+def spki(dotted: str, parameters: bytes, key: bytes) -> bytes:
+    algorithm = sequence(oid(dotted), parameters)
     return tlv.encode(0x30, algorithm + tlv.encode(0x03, b"\0" + key))
 
 
@@ -326,11 +327,43 @@ def test_curve_by_name_and_by_parameters(curve: object) -> None:
         parse_public_key(spki("1.2.840.10045.2.1", twisted, point))
 
 
+@pytest.mark.parametrize(
+    ("stated", "key_id", "refused"),
+    [
+        # Two keys and no protocol: the first key, by the older command alone.
+        (b"", 1, None),
+        # 3DES with the second key: the older command follows when the newer one is refused.
+        (sequence(oid("0.4.0.127.0.7.2.2.3.2.1"), number(1), number(2)), 2, b"\x41\xa4"),
+    ],
+)
+def test_older_command_names_one_of_two_keys(stated: bytes, key_id: int, refused: bytes | None) -> None:
+    curve = next(one for one in CURVES if one.name == "secp256r1")
+    keys = {1: curve.generator, 2: curve.multiply(2, curve.generator)}
+    infos = [stated]
+    for place, point in keys.items():
+        key = spki("1.2.840.10045.2.1", oid(curve.oid), curve.encode(point))
+        infos.append(sequence(oid("0.4.0.127.0.7.2.2.1.2"), key, number(place)))
+    sent: dict[bytes, dict[int, bytes]] = {}
+
+    def transmit(command: bytes) -> bytes:
+        data = tlv.children(command[5 : 5 + command[4]], most=4)
+        sent[command[2:4]] = {item.tag: item.value for item in data}
+        return b"\x6a\x80" if command[2:4] == refused else b"\x90\x00"
+
+    info, static = chip_authentication.choose(infos_of(b"".join(infos).hex()))
+    assert static == ChipAuthenticationKey(EcKey(curve, keys[key_id]), key_id)
+    chip_authentication.perform(Channel(transmit), info, static, lambda size: bytes(size - 1) + b"\x03")
+
+    assert sent.keys() == {refused or b"\x41\xa6", b"\x41\xa6"}
+    ours = curve.encode(curve.multiply(3, curve.generator))
+    assert sent[b"\x41\xa6"] == {0x91: ours, 0x84: bytes([key_id])}
+
+
 def test_dh_keys_in_two_notations() -> None:
     prime = (1 << 1024) - 105
-    for oid, more in (("1.2.840.113549.1.3.1", b""), ("1.2.840.10046.2.1", number(prime - 1))):
+    for dotted, more in (("1.2.840.113549.1.3.1", b""), ("1.2.840.10046.2.1", number(prime - 1))):
         parameters = tlv.encode(0x30, number(prime) + number(2) + more)
-        key = parse_public_key(spki(oid, parameters, number(4)))
+        key = parse_public_key(spki(dotted, parameters, number(4)))
         assert isinstance(key, DhKey) or more == b""
         assert key.element == 4
 

@@ -18,7 +18,7 @@ from support.chips.certificates import (
 )
 from support.chips.files import COM, DG1, DG2, GROUPS, TODAY
 
-from drivers.passport.emrtd.encoding.tlv import encode
+from drivers.passport.emrtd.encoding.tlv import encode, parse_whole
 from drivers.passport.emrtd.errors import ChipError, MalformedError, UnsupportedError
 from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.passive_authentication import PassiveAuthentication
@@ -155,8 +155,15 @@ def test_wrong_digest_attribute_fails() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [b"", b"\x77\x00", SOD[:200], encode(0x77, b"\x30\x80" * 4000), COM],
-    ids=["nothing", "empty", "cut", "deep", "another file"],
+    [
+        b"",
+        b"\x77\x00",
+        SOD[:200],
+        encode(0x77, b"\x30\x80" * 4000),
+        COM,
+        encode(0x77, parse_whole(SOD, 0x77) + b"\x05\x00"),
+    ],
+    ids=["nothing", "empty", "cut", "deep", "another file", "bytes after"],
 )
 def test_malformed_security_object_fails_all(broken: bytes) -> None:
     found = checks_of(evidence(broken))

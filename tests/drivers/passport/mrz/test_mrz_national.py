@@ -64,6 +64,20 @@ def test_french_card_with_office() -> None:
     assert read(FRA_ID[0], FRA_ID[1].replace("CORINNE<<<<<<<", "MARIE<<CORINNE")).name_truncated
 
 
+@pytest.mark.parametrize("month", ["00", "13"])
+def test_french_card_impossible_issue_date(month: str) -> None:
+    """The check digits agree, and no calendar has the month."""
+    given_and_birth = "CORINNE".ljust(14, "<") + with_digit("651206") + "F"
+    lower = with_digit(f"94{month}92310285") + given_and_birth
+    mrz = read(FRA_ID[0], f"{lower}{check_digit(FRA_ID[0] + lower)}")
+
+    assert mrz.profile is MrzProfile.FRA_ID
+    assert [(note.code, note.field, note.line, note.place) for note in mrz.deviations] == [
+        ("date_invalid", "issue_date", 2, 1)
+    ]
+    assert results(mrz) == ["ok", "ok", "ok"]
+
+
 def test_french_licence_is_one_line() -> None:
     mrz = read("D1FRA13AA000026181231MARTIN<<9")
 
