@@ -11,6 +11,7 @@ from drivers.barrier.boards.release import (
     RELEASE_ATTEMPTS,
     ReleaseRefusedError,
     ReleasingBoard,
+    take_back,
 )
 from drivers.links.link import Action, Cause, LinkError
 
@@ -103,8 +104,8 @@ class HostTimedBoard(ReleasingBoard):
                     self._closed_by_us.discard(relay)
                 raise
             except LinkError as lost:
-                if not urgent and not permit.is_withdrawn and await self._take_back(lost):
-                    self._closed_by_us.discard(relay)
+                if not urgent and not permit.is_withdrawn:
+                    await take_back(lost, lambda: self._open_relay_once(relay))
                 raise
             finally:
                 # Also when no response came, or the command was cancelled: the relay may have closed. And

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Generic, NoReturn, TypeVar
 
@@ -13,6 +13,7 @@ from drivers.barrier.boards.release import (
     RELEASE_ATTEMPTS,
     ReleaseRefusedError,
     ReleasingBoard,
+    take_back,
 )
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
@@ -134,10 +135,18 @@ class ModbusBoard(ReleasingBoard, Generic[SettingsT]):
         is_doubtful = self.link.has_late_twin(command)
         await self._write(command, urgent=True)
         if is_doubtful:
-            # The response may be that of an earlier release, before a pulse: only the relays are a proof.
-            coils = ReadBits(Function.READ_COILS, self.relay_address, self.relays)
-            if True in (closed := await self._ask(coils, "its relays", urgent=True)):
-                raise relay_closed_error(closed.index(True))
+            await self._prove_open(range(self.relays))
+
+    async def _prove_open(self, relays: Iterable[int]) -> None:
+        """Read relays whose release may have got the response to an earlier one, before a pulse.
+
+        Raises LinkError if one is closed.
+        """
+        coils = ReadBits(Function.READ_COILS, self.relay_address, self.relays)
+        states = await self._ask(coils, "its relays", urgent=True)
+        for relay in relays:
+            if states[relay]:
+                raise relay_closed_error(relay)
 
     @property
     def _description(self) -> str:
@@ -182,8 +191,12 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
                 await self._write(self._pulse(relay, for_s), urgent=urgent, before_write=permit.use)
             except LinkError as lost:
                 if not urgent and not permit.is_withdrawn:
-                    await self._take_back(lost)
+                    await take_back(lost, lambda: self._open_relay_once(relay))
                 raise
+
+    async def _open_relay_once(self, relay: int) -> None:
+        """Open one relay with one frame, which ends its pulse; the function is that of a release."""
+        await self._write(WriteCoils(self.relay_address + relay, (False,)), urgent=True)
 
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""
@@ -246,11 +259,15 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
             if closed:
                 self._unreleased.discard(relay)
 
-        if not closed:
-            self._unreleased.add(relay)
+        if closed:
+            await self._write(command, urgent=urgent, before_write=before_frame)
+            return
+        self._unreleased.add(relay)
+        is_doubtful = self.link.has_late_twin(command)
         await self._write(command, urgent=urgent, before_write=before_frame)
-        if not closed:
-            self._unreleased.discard(relay)
+        if is_doubtful:
+            await self._prove_open((relay,))
+        self._unreleased.discard(relay)
 
     async def _open_all(self) -> None:
         self._unreleased |= self._closed_by_us

@@ -8,7 +8,7 @@ program dies, so a barrier may be wired to such a module only with a time relay 
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from pydantic import Field
@@ -151,15 +151,31 @@ class NumatoBoard(HostTimedBoard):
         self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
     ) -> None:
         command = f"relay {'on' if closed else 'off'} {NUMBERS[relay]}"
+        is_doubtful = not closed and self._has_late_twin(command)
         await self._tell(command, urgent=urgent, is_movement=not urgent, before_write=before_write)
+        if is_doubtful:
+            await self._prove_open((relay,))
 
     async def _open_all(self) -> None:
         command = f"relay writeall {0:0{self._digits}x}"
-        is_doubtful = self._late.latest_s(lambda late: late == command.encode("ascii")) > 0
+        is_doubtful = self._has_late_twin(command)
         await self._tell(command, urgent=True)
-        # The echo may be that of an earlier release, before a pulse: only the relays are a proof.
-        if is_doubtful and (closed := await self._relay_states(urgent=True)):
-            raise relay_closed_error(closed.bit_length() - 1)
+        if is_doubtful:
+            await self._prove_open(range(self.relays))
+
+    def _has_late_twin(self, command: str) -> bool:
+        """Return True while the echo of an equal, abandoned command may be taken for that of this one."""
+        return self._late.latest_s(lambda late: late == command.encode("ascii")) > 0
+
+    async def _prove_open(self, relays: Iterable[int]) -> None:
+        """Read relays whose release may have got the echo of an earlier one, before a pulse.
+
+        Raises LinkError if one is closed.
+        """
+        closed = await self._relay_states(urgent=True)
+        for relay in relays:
+            if closed >> relay & 1:
+                raise relay_closed_error(relay)
 
     @property
     def _digits(self) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from drivers.barrier.board import BoardLate, BoardRefused
@@ -81,17 +81,16 @@ class ReleasingBoard(ABC):
             else:
                 return
 
-    async def _take_back(self, lost: LinkError) -> bool:
-        """Open every relay after a pulse without a response; return True if the board acknowledges it.
 
-        The frame may still wait in an adapter whose buffer this host cannot empty: the release follows it in
-        the same buffer, so that the relay closes for the length of one frame at most.
-        """
-        if lost.cause is Cause.NO_RESPONSE:
-            with suppress(BoardRefused, LinkError):
-                await self._open_all()
-                return True
-        return False
+async def take_back(lost: LinkError, open_relay: Callable[[], Awaitable[None]]) -> None:
+    """Open the relay of a pulse without a response, once; the others stay as they are, maybe for a stop.
+
+    The frame may still wait in an adapter whose buffer this host cannot empty: the release follows it in
+    the same buffer, so that the relay closes for the length of one frame at most.
+    """
+    if lost.cause is Cause.NO_RESPONSE:
+        with suppress(BoardRefused, LinkError):
+            await open_relay()
 
 
 class ReleaseRefusedError(LinkError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from barrier_fixture import E_GATE, ONE_DOOR, VirtualBarrier
-from test_barrier_machine import BETWEEN, BOTH, CLOSED, OPEN, MachineFixture
+from machine_fixture import BETWEEN, BOTH, CLOSED, OPEN, MachineFixture
 
 from drivers.barrier.commands import AcknowledgeEmergency, CloseBarrier, OpenBarrier
 from drivers.barrier.control.actuation import RELEASE, Actuation, ActuationKind

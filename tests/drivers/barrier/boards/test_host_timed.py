@@ -83,9 +83,13 @@ class BoardInMemory(HostTimedBoard):
         self.frames.append(f"{'close' if closed else 'open'} {relay}")
         if closed:
             raise self._silence()
+        self._acknowledge_release()
 
     async def _open_all(self) -> None:
         self.frames.append("open all")
+        self._acknowledge_release()
+
+    def _acknowledge_release(self) -> None:
         if self._lost_releases:
             self._lost_releases -= 1
             raise self._silence()
@@ -105,13 +109,15 @@ async def frames_of_a_lost_pulse(board: BoardInMemory, *, urgent: bool = False) 
 
 async def test_lost_pulse_is_taken_back_once() -> None:
     board = BoardInMemory(Cause.NO_RESPONSE)
-    assert await frames_of_a_lost_pulse(board) == ["close 3", "open all"]
+    with pytest.raises(LinkError):
+        await board.pulse_relay(3, 60)
+    assert (board.frames, board._ends) == (["close 3", "open 3"], {})
 
 
 @pytest.mark.parametrize(
     ("board", "urgent", "frames"),
     [
-        (BoardInMemory(Cause.NO_RESPONSE, lost_releases=1), False, ["close 3", "open all", "open 3"]),
+        (BoardInMemory(Cause.NO_RESPONSE, lost_releases=1), False, ["close 3", "open 3", "open 3"]),
         (BoardInMemory(Cause.NO_RESPONSE), True, ["close 3", "open 3"]),
         (BoardInMemory(Cause.LINK_FAILED), False, ["close 3", "open 3"]),
     ],
@@ -165,6 +171,16 @@ async def test_lost_end_of_a_pulse_leaves_a_stop(lost: tuple[str, ...]) -> None:
     await board.open_all_relays()
 
 
+async def test_lost_movement_leaves_a_stop() -> None:
+    """The movement is taken back after the stop, whose relay stays closed."""
+    board = LossyBoard("close 1")
+    board.at_loss = lambda: board.pulse_relay(2, 5, urgent=True)
+    with pytest.raises(LinkError):
+        await board.pulse_relay(1, 60)
+    assert board.frames == ["close 1", "close 2", "open 1"]
+    await board.open_all_relays()
+
+
 async def test_second_stop_behind_a_time_relay_is_a_new_pulse() -> None:
     board = LossyBoard(time_relay_s=0.0)
     await board.pulse_relay(2, 5, urgent=True)
@@ -192,9 +208,13 @@ async def test_repeated_stop_within_the_time_of_its_relay_only_closes() -> None:
 
 
 async def test_release_by_name_ends_the_count_of_lost_ones() -> None:
-    """A board that has acknowledged it is not given up for those that were lost before and after."""
+    """A board that has acknowledged it is not given up for those that were lost before and after.
+
+    Another relay stays closed meanwhile: without one, nothing would be left to release.
+    """
     board = LossyBoard(*["open all"] * RELEASE_ATTEMPTS)
     await board.pulse_relay(1, 60)
+    await board.pulse_relay(2, 60, urgent=True)
     for attempt in range(RELEASE_ATTEMPTS):
         if attempt == RELEASE_ATTEMPTS - 1:
             await board._open_relay_once(1)

@@ -140,6 +140,19 @@ async def test_release_cancels_waiting_pulses(rig: Rig) -> None:
     assert not site.log.actuations
 
 
+async def test_lost_movement_leaves_a_stop(rig: Rig) -> None:
+    """The stop is written while the response to the movement is missing; the movement is taken back alone."""
+    site, board = rig
+    site.inject(LostReply(of="writes"))
+    before = len(site.log.requests)
+    moving = asyncio.ensure_future(board.pulse_relay(0, 60))
+    await site.log.until(lambda: len(site.log.requests) > before)
+    await board.pulse_relay(2, 60, urgent=True)
+    await failed(moving)
+    closed = await board.read_relays()
+    assert (closed[0], closed[2]) == (False, True)
+
+
 async def test_late_pulse_is_never_written(rig: Rig) -> None:
     """The bus is held beyond the deadline: judged when the pulse is written, not when it is asked for."""
     site, board = rig
@@ -480,6 +493,18 @@ async def test_release_with_a_late_twin_is_proved_by_the_relays(monkeypatch: pyt
         monkeypatch.setattr(board, "_write", acknowledged)
         monkeypatch.setattr(ModbusLink, "has_late_twin", lambda *_: True)
         lost = await failed(board.open_all_relays())
+        assert lost.cause is Cause.DEVICE_FAULT
+        monkeypatch.undo()
+
+
+async def test_release_by_name_with_a_late_twin_is_proved_by_the_relays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with site_of(WATCHED) as site, opened(site, WATCHED) as board:
+        await board.pulse_relay(0, 60)
+        monkeypatch.setattr(board, "_write", acknowledged)
+        monkeypatch.setattr(ModbusLink, "has_late_twin", lambda *_: True)
+        lost = await failed(board._open_relay_once(0))  # type: ignore[attr-defined]
         assert lost.cause is Cause.DEVICE_FAULT
         monkeypatch.undo()
 

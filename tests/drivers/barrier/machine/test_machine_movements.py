@@ -1,0 +1,124 @@
+"""Supervision of movements: arrival, return, and stops."""
+
+import pytest
+from machine_fixture import BETWEEN, CLOSED, OPEN, MachineFixture
+
+from drivers.barrier.commands import OpenBarrier
+from drivers.barrier.control.actuation import Actuation, ActuationKind
+from drivers.barrier.control.doors.movement import MovementResult
+from drivers.barrier.observations import (
+    AlarmKind,
+    BarrierState,
+    MovementState,
+)
+from drivers.command import RefusalReason
+
+
+@pytest.mark.parametrize(("until_s", "alarms"), [(22.4, []), (22.5, [AlarmKind.NOT_STARTED])])
+def test_door_that_returns_ends_its_movement(until_s: float, alarms: list[AlarmKind]) -> None:
+    """Once the limit that it had left is steady."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(22, OPEN)
+    machine.sense(until_s, OPEN)
+    assert machine.alarms == alarms
+
+
+def test_stopped_between_its_ends() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.stop(20.5)
+    machine.sense(21, BETWEEN)
+    assert machine.state.state is MovementState.CLOSING, "it may still brake"
+    machine.sense(21.1, BETWEEN)
+    assert machine.state.state is MovementState.STOPPED
+    machine.sense(29, BETWEEN)
+    assert machine.state.state is MovementState.STOPPED
+    machine.sense(30, OPEN)
+    machine.sense(31, BETWEEN)
+    machine.sense(40, BETWEEN)
+    assert machine.state.state is MovementState.BLOCKED, "the stop is over once an end was reached"
+
+
+def test_stop_at_rest_is_forgotten() -> None:
+    machine = MachineFixture()
+    machine.sense(10, OPEN)
+    machine.stop(11)
+    machine.sense(11.7, OPEN)
+    machine.sense(12, BETWEEN)
+    machine.sense(21, BETWEEN)
+
+    assert machine.state.state is MovementState.BLOCKED
+
+
+def test_stop_ends_a_movement() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    machine.sense(10.6, BETWEEN)
+    machine.stop(10.7)
+    machine.sense(11.2, BETWEEN)
+    assert travel.result is None, "it may still arrive"
+    machine.sense(11.4, BETWEEN)
+
+    assert (travel.result, travel.ended_s) == (MovementResult.STOPPED, 11.4)
+
+
+def test_arrival_despite_a_stop_is_told() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    travel = machine.close(20).movement
+    assert travel is not None
+    machine.sense(20.6, BETWEEN)
+    machine.take(machine.machine.on_stop(20.7))
+    machine.sense(22, CLOSED)
+    assert travel.result is None, "it may be a flicker"
+    machine.sense(22.5, CLOSED)
+
+    assert travel.result is MovementResult.ARRIVED_DESPITE_STOP
+
+
+def test_stop_is_repeated_until_acknowledged() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.take(machine.machine.on_stop(20.5))
+    stop = Actuation(ActuationKind.STOP)
+    assert machine.machine.due(20.5) == (stop,)
+    machine.machine.on_writing(stop, 20.5)
+    assert machine.machine.due(20.6) == ()
+    machine.machine.on_unanswered(stop, 20.8)
+    assert machine.machine.due(20.8) == (stop,)
+    machine.sense(21.1, BETWEEN)
+    assert machine.alarms == [AlarmKind.STOP_NOT_ACKNOWLEDGED]
+    machine.write(stop, 21.2)
+    assert machine.machine.due(21.2) == ()
+
+
+def test_stop_is_repeated_if_the_door_leaves_its_end() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    machine.close(20)
+    machine.stop(20.1)
+    machine.sense(20.4, BETWEEN)
+
+    assert machine.machine.due(20.4) == (Actuation(ActuationKind.STOP),)
+
+
+def test_arrival() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    assert (travel.door, travel.goal, travel.start_state) == (0, MovementState.OPEN, MovementState.CLOSED)
+    machine.sense(10.5, BETWEEN)
+    assert machine.refusal(OpenBarrier(), 10.5) is RefusalReason.BUSY
+    machine.sense(11, OPEN)
+    assert travel.result is None, "it may be a flicker"
+    machine.sense(11.5, OPEN)
+
+    assert (travel.result, travel.ended_s) == (MovementResult.ARRIVED, 11)
+    carried = [said.transaction for said in machine.of(BarrierState) if said.transaction]
+    assert carried == ["t1", "t1"]
