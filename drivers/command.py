@@ -157,11 +157,12 @@ def command(
     is_recorded_first: bool = False,
     verb: str | None = None,
 ) -> Callable[[MethodT], MethodT]:
-    """Declare a driver's method `async def verb(self, request.
+    """Declare a method of a driver as a command.
 
-    SomeArguments, call: Invocation) -> SomeOutput`. `verb` is the command's name where the method cannot have
-    that name, such as `open`, a method of every driver. The method raises CommandRefusal, CommandFailure or
-    LinkError. It never retries; `watch` yields its observations.
+    Its signature is `async def verb(self, request: SomeArguments, call: Invocation) -> SomeOutput`. `verb` is
+    the command's name where the method cannot have that name, such as `open`, a method of every driver. The
+    method raises CommandRefusal, CommandFailure or LinkError. It never retries; `watch` yields its
+    observations.
     """
 
     def mark(method: MethodT) -> MethodT:

@@ -197,7 +197,7 @@ class CommandOutcome:
             reason=self.reason,
             text=self.text,
             how=self.how,
-            result=json.loads(self.result) if self.result else None,
+            result=json.loads(self.result) if self.state is CommandState.DONE and self.result else None,
             transaction=transaction,
         )
 

@@ -119,6 +119,14 @@ def test_newer_answer_is_readable() -> None:
     assert (read.state, read.reason) == (CommandState.UNKNOWN, CommandReason.UNKNOWN)
 
 
+def test_partial_result_is_not_answered() -> None:
+    """It is recorded; the contract gives a result only to a command that was done."""
+    failed = CommandOutcome.failed(CommandReason.TIMED_OUT, result=b'{"images":1}')
+    assert failed.to_answer("1", None).result is None
+    done = CommandOutcome(CommandState.DONE, result=b'{"images":1}')
+    assert done.to_answer("1", None).result == {"images": 1}
+
+
 def test_every_command_is_in_asyncapi() -> None:
     document = asyncapi()
     for kind in COMMANDS:
