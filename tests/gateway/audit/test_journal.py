@@ -65,14 +65,16 @@ async def test_lines_signed_within_an_hour(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(journal, "CHECKPOINT_S", 0.01)
     audit = kept(tmp_path)
     audit.record("lane-1/reader", acted("once"))
+    file = tmp_path / AUDIT_FILE
     while (
-        not (tmp_path / AUDIT_FILE).exists()
+        not file.exists()
+        or not file.stat().st_size  # opened, and nothing written yet
         or verify(tmp_path, Verifier([KEY.public_key()])).first_unverified
     ):
         await asyncio.sleep(0.005)
-    size = (tmp_path / AUDIT_FILE).stat().st_size
+    size = file.stat().st_size
     await audit.stop()
-    assert (tmp_path / AUDIT_FILE).stat().st_size == size  # nothing new, so no further checkpoint
+    assert file.stat().st_size == size  # nothing new, so no further checkpoint
 
 
 async def test_full_disk_queues_then_counts_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

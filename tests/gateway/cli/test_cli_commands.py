@@ -58,7 +58,7 @@ async def wire(gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch) -> Seri
         (gateway.folder / name).chmod(0o600)
     (gateway.folder / "roles.toml").write_text(ROLES)
     gateway.login = 'username = "gw-1"\npassword_file = "gw-1"'
-    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\n'
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.001\n'
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()

@@ -73,7 +73,9 @@ def mosquitto() -> Iterator[Mosquitto]:
 async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
     """A barrier that a gateway has opened; its log is checked."""
     (gateway.folder / "roles.toml").write_text(ROLES)
-    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\nmoves_per_min = 600\n'
+    gateway.extra = (
+        '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.001\nmoves_per_min = 600\n'
+    )
     async with ModbusSite.start() as site:
         gateway.devices[BARRIER] = DEVICE.format(position=BARRIER, address=site.address)
         gateway.write()

@@ -47,7 +47,7 @@ async def site(gateway: GatewayFixture) -> AsyncIterator[OsdpSite]:
     """A reader that a gateway has opened; its log records every frame and contact."""
     (gateway.folder / "roles.toml").write_text(ROLES)
     (gateway.folder / "reader.key").write_text(KEY)
-    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\n'
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.001\n'
     gateway.describe(READER, "osdp", f'key_file = "{gateway.folder}/reader.key"\naddress = 101\n{OUTPUTS}')
     settings = OsdpSettings(path=Path(gateway.port(READER)), key=KEY, outputs={"open": 0})
     timeline = RealClock()

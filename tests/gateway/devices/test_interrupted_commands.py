@@ -64,7 +64,9 @@ async def accepted_open(gateway: GatewayFixture, site: ModbusSite, station: Stat
 
 async def test_killed_gateway_records_unknown_outcome(gateway: GatewayFixture) -> None:
     (gateway.folder / "roles.toml").write_text(ROLES)
-    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\nmoves_per_min = 600\n'
+    gateway.extra = (
+        '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.001\nmoves_per_min = 600\n'
+    )
     async with site_at(gateway, BARRIER, SLOW) as site:
         await gateway.start()
         async with StationClient(gateway.broker.port, "counter-1") as station:

@@ -122,7 +122,7 @@ async def shipped_deployment(gateway: GatewayFixture, mosquitto: Shipped) -> Asy
         else 'username = "gw-1"\npassword_file = "word"'
     )
     gateway.extra = (
-        f'[commands]\nroles_file = "{folder}/roles.toml"\nmin_move_interval_s = 0.01\nmoves_per_min = 600\n'
+        f'[commands]\nroles_file = "{folder}/roles.toml"\nmin_move_interval_s = 0.001\nmoves_per_min = 600\n'
     )
     async with contextlib.AsyncExitStack() as sites:
         barriers = [await sites.enter_async_context(site_at(gateway, str(barrier))) for barrier in BARRIERS]

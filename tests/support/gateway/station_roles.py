@@ -13,7 +13,7 @@ BARRIER = "lane-1/barrier"
 COMMAND_SETTINGS = """
 [commands]
 roles_file = "roles.toml"
-min_move_interval_s = 0.01
+min_move_interval_s = 0.001
 moves_per_min = 600
 max_other_commands_per_min = 6000
 """
