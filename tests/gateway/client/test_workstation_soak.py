@@ -89,16 +89,19 @@ class RepeatingGateway:
         for start in range(0, len(numbers), BATCH):
             left = numbers[start : start + BATCH]
             while left:
-                with contextlib.suppress(aiomqtt.MqttError, OSError):
-                    async with aiomqtt.Client(
-                        "127.0.0.1",
-                        self.broker.port,
-                        protocol=aiomqtt.ProtocolVersion.V5,
-                        timeout=PATIENCE_S,
-                    ) as client:
-                        await asyncio.gather(*(self._publish(client, number) for number in left))
-                        left = []
-                if left:
+                client = aiomqtt.Client(
+                    "127.0.0.1",
+                    self.broker.port,
+                    protocol=aiomqtt.ProtocolVersion.V5,
+                    timeout=PATIENCE_S,
+                )
+                try:
+                    # A group: where one is lost with the connection, the others are not left waiting for it.
+                    async with client, asyncio.TaskGroup() as tasks:
+                        for number in left:
+                            tasks.create_task(self._publish(client, number))
+                    left = []
+                except* (aiomqtt.MqttError, OSError):
                     await asyncio.sleep(0.05)
 
     async def _publish(self, client: aiomqtt.Client, number: int) -> None:
