@@ -166,7 +166,7 @@ async def test_station_without_its_connection_is_heard(monkeypatch: pytest.Monke
 
 @in_virtual_time
 async def test_flooder_is_not_heard_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it sends has closed its connection, and is not to fill that for all others instead."""
+    """Keep the connection for all others free of what has closed the flooder's own."""
     fixture = StationsFixture(monkeypatch)
     fixture.connections.configure(["lane-1"])
     own = fixture.one("lane-1")
