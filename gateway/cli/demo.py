@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
+from gateway.cli._demo.brokers import BrokerError, held_ports, loopback_broker
 from gateway.cli._demo.programs import Program, running
 from gateway.cli._demo.running_demo import published
 from gateway.cli._lib.interrupts import Interrupted, Interrupts
@@ -37,6 +37,10 @@ START_S = 20.0
 """Seconds to wait for every device to be online before `duration` begins: one of them may never be."""
 SERVICES = ("CONSOLE", "WEBSOCKET", "READER", "CHIP", "CAMERA", "FINGER")
 """Services of a demo that listen at a port of their own, as the variables of its files name them."""
+LONGEST_SOCKET = "simulators.sock"
+"""Name of the socket with the longest path in a demo's folder."""
+SOCKET_PATH_MAX = 107
+"""Longest path of a Unix socket, in bytes (unix(7))."""
 READY_S = 60.0
 """Time for the simulated devices to appear, in seconds."""
 
@@ -73,11 +77,15 @@ def demo(
 def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Path, port: int) -> int:
     interrupts.check()
     console.print("Starting a broker, simulated devices and the gateway ...", style="dim")
-    with tempfile.TemporaryDirectory(prefix="borderpost-demo-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="borderpost-demo-") as folder,
+        held_ports(len(SERVICES)) as ports,
+    ):
         run_dir = Path(folder)
+        _require_short(run_dir)
         described_by = run_dir / "post.toml"
         environment = {"BORDERPOST_RUN": folder} | {
-            f"BORDERPOST_{name}_PORT": str(free_port()) for name in SERVICES
+            f"BORDERPOST_{name}_PORT": str(port) for name, port in zip(SERVICES, ports, strict=True)
         }
         os.environ.update(environment)
         with (
@@ -108,6 +116,16 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
                     return _ended(failed)
         silent = screen.summary()
         return 1 if silent and not interrupts.requested else 0
+
+
+def _require_short(run_dir: Path) -> None:
+    """End with EX_CANTCREAT if the demo's sockets cannot be created in its folder."""
+    if len(os.fsencode(run_dir / LONGEST_SOCKET)) > SOCKET_PATH_MAX:
+        exit_with(
+            f"{run_dir}: too long for the demo's sockets (at most {SOCKET_PATH_MAX} bytes)\n"
+            "    set TMPDIR to a shorter folder: TMPDIR=/tmp make demo",
+            os.EX_CANTCREAT,
+        )
 
 
 @contextlib.contextmanager

@@ -34,6 +34,21 @@ def free_port(wanted: int = 0) -> int:
 
 
 @contextlib.contextmanager
+def held_ports(count: int) -> Iterator[list[int]]:
+    """Yield free ports that the kernel gives to no other program until the end.
+
+    A socket that is bound and does not listen holds each of them. A server that sets SO_REUSEADDR, as those
+    of asyncio do, can still listen there (socket(7)).
+    """
+    with contextlib.ExitStack() as stack:
+        holders = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for holder in holders:
+            holder.bind(("127.0.0.1", 0))
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        yield [holder.getsockname()[1] for holder in holders]
+
+
+@contextlib.contextmanager
 def loopback_broker(run_dir: Path, wanted: int = 0) -> Iterator[tuple[str, int]]:
     """Run a broker on the port `wanted`, else on a free one; yields its name and port; raises BrokerError."""
     mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")

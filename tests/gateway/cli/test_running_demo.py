@@ -1,16 +1,22 @@
 """Link to a running demo, by which `borderpost` finds it without CONFIG."""
 
+import contextlib
 import os
+import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from gateway.cli import demo as demo_command
-from gateway.cli._demo.brokers import free_port, loopback_broker
+from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli._demo.running_demo import find, link, published
 from gateway.cli._lib import arguments as positions
 from gateway.cli._lib.arguments import default_post_file
+from gateway.cli._lib.interrupts import Interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +88,41 @@ def test_resolved_copy(folder: Path) -> None:
     demo_command._write_resolved(original, copy, {"BORDERPOST_RUN": "/run/x", "BORDERPOST_PORT": "18"})
     assert copy.read_text() == 'a = "/run/x/state"\nb = "18"\nc = "${OTHER:-x}"\nroles = "roles.toml"\n'
     assert (folder / "run/roles.toml").read_text() == 'authority = "KE"'
+
+
+def test_ports_of_devices_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulators load for seconds before they listen: another program could take the port."""
+    taken: list[str] = []
+
+    @contextlib.contextmanager
+    def simulators(*_: object) -> Iterator[None]:
+        for service in demo_command.SERVICES:
+            port = int(os.environ[f"BORDERPOST_{service}_PORT"])
+            with contextlib.suppress(OSError), socket.socket() as other:
+                other.bind(("127.0.0.1", port))
+                taken.append(service)
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+        raise BrokerError("far enough")
+        yield
+
+    monkeypatch.setattr(demo_command, "_simulators", simulators)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with tempfile.TemporaryDirectory(dir="/tmp") as short, Interrupts() as interrupts:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        with pytest.raises(BrokerError, match="far enough"):
+            demo_command._run(interrupts, 1, Path("post.toml"), Path("simulators.toml"), 0)
+    assert taken == []
+
+
+def test_long_folder_names_its_remedy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = folder / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    ended = CliRunner().invoke(app, ["demo"])
+    assert ended.exit_code == os.EX_CANTCREAT
+    assert "too long" in ended.output
+    assert "TMPDIR" in ended.output
 
 
 def test_wanted_port(folder: Path) -> None:
