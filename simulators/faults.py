@@ -275,7 +275,7 @@ class PendingFaults:
         self._pending.clear()
 
     def take(self) -> list[ReadFault]:
-        """Return the faults of one read in the order they apply; each has one read fewer to affect."""
+        """Return the faults of the next read in the order they apply, and count it for each of them."""
         due = sorted((fault for fault, _ in self._pending), key=lambda fault: fault.rank)
         self._pending = [(fault, remaining - 1) for fault, remaining in self._pending if remaining > 1]
         return due

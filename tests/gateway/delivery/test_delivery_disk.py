@@ -126,7 +126,7 @@ async def test_buffered_events_are_stored_after_recovery(small_disk, deliver, su
 
 
 async def test_recovered_events_are_sent_from_disk(small_disk, deliver, mosquitto, subscribe):
-    """Not one is passed over by a destination that was away the whole time."""
+    """A destination that was away the whole time receives every one of them."""
     mosquitto.kill()
     delivery = await deliver(local(mosquitto), outbox={"directory": small_disk / "outbox"})
     ballast = fill(small_disk)
@@ -157,7 +157,7 @@ async def test_buffered_events_come_in_pages(small_disk, deliver, mosquitto, sub
 
 
 async def test_failed_recovery_keeps_acknowledgements(deliver, outbox_directory, monkeypatch):
-    """An acknowledgement that comes in the middle of a recovery which fails is stored by the next one."""
+    """An acknowledgement arrives during a recovery that fails: the next recovery stores it."""
     async with ScriptedBroker() as broker:
         delivery = await deliver(local(broker))
         delivery.submit(event(0))

@@ -203,7 +203,7 @@ def test_stop_without_contact_reopens(person_s: float) -> None:
 
 
 def test_stop_at_the_open_end_without_contact_reopens() -> None:
-    """The door leaves its end in spite of the stop, whose release is repeated and holds no reopening up."""
+    """The door leaves its end in spite of the stop. The repeated release does not delay the reopening."""
     machine = MachineFixture(ONE_DOOR | NO_STOP)
     machine.closing(20)
     machine.stop(20.1)
