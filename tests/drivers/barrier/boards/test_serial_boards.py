@@ -212,10 +212,11 @@ async def test_relay_left_closed_is_released(numato: SerialSite) -> None:
 
 async def test_relay_that_stays_closed_is_refused(numato: SerialSite) -> None:
     numato.board.relays.set(1, True, cause=None)  # type: ignore[arg-type]
-    numato.inject(LostRequest(of="writes", exchanges=3))
+    numato.inject(LostRequest(of="writes", exchanges=100))
     links = LinkFactory()
-    assert (await failed(board_of(numato, links, response_timeout_s=0.05).open())).cause is Cause.NO_RESPONSE
+    assert (await failed(board_of(numato, links, response_timeout_s=0.1).open())).cause is Cause.NO_RESPONSE
     await links.close()
+    numato.clear_faults()
     async with opened(numato) as board:
         assert not any(await board.read_relays())
 
