@@ -161,6 +161,8 @@ def test_unusual_name_division_is_noted(line: str, primary: str, secondary: str,
         # The primary identifier fills all places: three are freed for the secondary one.
         ("A" * 45, "BO", 39, "cut", 6, "A" * 36 + "<<B"),
         ("A" * 45, "", 39, "cut", 6, "A" * 39),
+        # The cut falls behind a component, which gives one letter to the next.
+        ("ABCD<EF", "", 5, "cut", 6, "ABC<E"),
         # Shrinking to initials frees more than is needed, and the letters are restored.
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "initials", 6, "A" * 20 + "<" + "B" * 14 + "<<CY"),
         # Components so short that nothing is omitted are not that short in print.

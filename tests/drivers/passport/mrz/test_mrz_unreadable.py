@@ -8,6 +8,7 @@ from drivers.observation import Check, Outcome
 from drivers.passport.mrz import DigitResult
 from drivers.passport.mrz.checks import READ_AGAIN, mrz_checks
 from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.layouts import TD1
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.unreadable import find_zone_fault
 
@@ -216,3 +217,8 @@ def test_small_letters_never_swap_lines() -> None:
     made = digits_of(CARD[0].lower(), *CARD[1:])
 
     assert (made.outcome, made.reason) == (Outcome.UNDETERMINED, "lower_case")
+
+
+@pytest.mark.parametrize(("at", "place"), [(0, (1, 1)), (29, (1, 30)), (30, (2, 1)), (89, (3, 30))])
+def test_line_and_place_of_an_offset(at: int, place: tuple[int, int]) -> None:
+    assert TD1.line_and_place(at) == place

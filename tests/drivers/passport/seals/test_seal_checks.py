@@ -304,6 +304,7 @@ def test_seal_signed_after_signer_expiry(post: Post) -> None:
     assert unlike_good(expired, post.store, printed_of(CARD)) == {
         "seal.certificate": ("failed", "certificate_expired")
     }
+    assert unlike_good(expired, post.store, printed_of(CARD), date(2027, 2, 28)) == {}, "on its last day"
 
 
 def test_signer_that_is_not_valid_yet(post: Post) -> None:
