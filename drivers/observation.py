@@ -1,6 +1,7 @@
 """Observations of devices: their base class, attachments, and the five outcomes of a check."""
 
 import hashlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -249,6 +250,10 @@ class Observation(DataModel):
         default=(), description="Images sent before this event, one message each.", examples=[[]]
     )
 
+
+class ChipObservation(Observation):
+    """Observation of a chip read, whose effort the device's counters have."""
+
+    @abstractmethod
     def chip_effort(self) -> ChipEffort | None:
-        """Return the effort of the chip read that this reports; None for any other observation."""
-        return None
+        """Return the effort of the read; None when the chip was sent nothing."""

@@ -10,9 +10,8 @@ from datetime import date
 from itertools import accumulate, pairwise, permutations
 
 from drivers.anonymize.pseudonyms import DIGITS, REDRAWS, Pseudonymizer
-from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
-from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz
+from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz, check_digit
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.profiles import LAYOUTS
 

@@ -9,7 +9,16 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import Check, ChipEffort, DataClass, DataModel, Observation, OpenEnum, Outcome
+from drivers.observation import (
+    Check,
+    ChipEffort,
+    ChipObservation,
+    DataClass,
+    DataModel,
+    Observation,
+    OpenEnum,
+    Outcome,
+)
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz
 from drivers.passport.seals import Barcode
@@ -190,7 +199,7 @@ class ChipReadProgress(Observation):
     )
 
 
-class ChipRead(Observation):
+class ChipRead(ChipObservation):
     """The chip was read as far as possible; the face from it is the attachment."""
 
     event_type: ClassVar[str] = "document.chip"

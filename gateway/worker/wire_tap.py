@@ -57,6 +57,8 @@ class WireTap:
     def __init__(self, describe_chunk: DescribeChunk = lambda _direction, _chunk: "") -> None:
         """Create a tap; `describe_chunk` describes a chunk without its content; "": unknown."""
         self._describe_chunk = describe_chunk
+        self.is_watched = False
+        """True while there is a watcher, or a trace that began before this process waits for it."""
         self._subscribers: tuple[_Subscriber, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._early: deque[_Shown] | None = None
@@ -74,10 +76,15 @@ class WireTap:
         """
         self._loop = asyncio.get_running_loop()
         self._early = deque()
+        self.is_watched = True
         self._loop.call_later(EARLY_S, self._forget_early)
 
     def _forget_early(self) -> None:
         self._early = None
+        self._note_watchers()
+
+    def _note_watchers(self) -> None:
+        self.is_watched = bool(self._subscribers) or self._early is not None
 
     async def subscribe(self, *, reveal: bool, began_s: float | None = None) -> AsyncGenerator[bytes]:
         """Yield b"", then each chunk from that moment on as JSON of a TraceItem, early ones first.
@@ -89,20 +96,18 @@ class WireTap:
         for shown in self._early or ():
             viewer.add(shown)
         self._subscribers = (*self._subscribers, viewer)
+        self._note_watchers()
         try:
             yield b""
             async for piece in viewer.items:
                 yield piece.body if not piece.dropped else _with_dropped_count(piece.body, piece.dropped)
         finally:
             self._subscribers = tuple(each for each in self._subscribers if each is not viewer)
-
-    @property
-    def _is_watched(self) -> bool:
-        return bool(self._subscribers) or self._early is not None
+            self._note_watchers()
 
     def on_chunk(self, direction: Direction, chunk: bytes) -> None:
         """Forward a chunk; the `Tap` of a link."""
-        if self._is_watched and self._loop is not None:
+        if self.is_watched and self._loop is not None:
             if chunk is self._transfer_chunk:  # already forwarded as part of its transfer
                 self._transfer_chunk = None
                 return
@@ -110,7 +115,7 @@ class WireTap:
 
     def on_transfer(self, transfer: Transfer) -> None:
         """Forward the start or end of a USB transfer; the `TransferTap` of a link."""
-        if self._is_watched and self._loop is not None:
+        if self.is_watched and self._loop is not None:
             self._transfer_chunk = transfer.data or None
             direction: Direction = "out" if transfer.stage == "submit" else "in"
             self._loop.call_soon_threadsafe(

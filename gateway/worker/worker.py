@@ -13,9 +13,9 @@ import structlog
 from drivers.command import Invocation
 from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status
 from drivers.links.factory import LinkFactory
-from drivers.links.link import Action, Cause, CredentialsRefusedError, LinkError
+from drivers.links.link import Action, Cause, CredentialsRefusedError, Direction, LinkError
 from drivers.links.settings import Settings
-from drivers.observation import DataClass, Observation
+from drivers.observation import ChipObservation, DataClass, Observation
 from drivers.record import DeviceRecord
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
@@ -130,6 +130,11 @@ class DeviceWorker:
             heartbeats.cancel()
             await asyncio.gather(heartbeats, return_exceptions=True)
 
+    def _trace_chunk(self, direction: Direction, chunk: bytes) -> None:
+        """Pass a chunk of a link to the wire tap, if there is a watcher; called from any thread."""
+        if self.diagnostics.wire_tap.is_watched:
+            self.diagnostics.wire_tap.on_chunk(direction, chunk)
+
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Start a command of the daemon."""
         call = Invocation(
@@ -225,7 +230,7 @@ class DeviceWorker:
     async def _open_and_watch(self) -> None:
         """Open the driver and watch it until it fails; always ends by raising."""
         opened, begun_s = self.counters.opens, asyncio.get_running_loop().time()
-        links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
+        links = LinkFactory(self._trace_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
         driver.record = self._record
         try:
@@ -367,7 +372,7 @@ class DeviceWorker:
             self.counters.good_reads += 1
             self.counters.traveller_reads += observation.data_class is DataClass.TRAVELLER
             self.counters.last_good_read_ns = unix_ns
-        if (effort := observation.chip_effort()) is not None:
+        if isinstance(observation, ChipObservation) and (effort := observation.chip_effort()) is not None:
             self.counters.chip_reads += 1
             self.counters.chip_attempts += effort.attempts
             self.counters.chip_ms += round(effort.duration_ms)

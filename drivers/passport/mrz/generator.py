@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.layouts import MRV_A, MRV_B, TD1, TD2, TD3, MrzLayout
-from drivers.passport.mrz.model import MrzFormat, Sex
+from drivers.passport.mrz.model import MrzFormat, Sex, check_digit
 from drivers.passport.mrz.names import Truncation, name_field
 from drivers.passport.mrz.transliteration import Language, transliterate
 

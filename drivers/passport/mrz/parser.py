@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import accumulate, islice, pairwise, permutations
 
+from drivers.passport.mrz.checks import ALLOWED, Readability
 from drivers.passport.mrz.codes import CODES
-from drivers.passport.mrz.digits import check_digit, foreign_characters
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import (
     DeviationCode,
@@ -20,10 +20,11 @@ from drivers.passport.mrz.model import (
     MrzFormat,
     Sex,
     birth_date,
+    check_digit,
     expiry_date,
+    foreign_characters,
 )
 from drivers.passport.mrz.profiles import LAYOUTS
-from drivers.passport.mrz.readability import ALLOWED, Readability
 
 _MAX_LINE_LENGTH = 128  # 90 characters in one line, and some white space of the reader
 _MAX_LINES = 8  # three, and blank ones between them

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, islice
 
-from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.model import check_digit
 from drivers.passport.mrz.profiles import LAYOUTS
 
 _MAX_LINES = 8

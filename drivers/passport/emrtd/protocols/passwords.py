@@ -10,7 +10,7 @@ from enum import StrEnum
 from drivers.passport.emrtd.crypto.ciphers import PASSWORD, Suite
 from drivers.passport.emrtd.errors import UnsupportedError
 from drivers.passport.mrz import Mrz
-from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.model import check_digit
 
 
 class PasswordKind(StrEnum):

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from drivers.passport.mrz import DigitResult, Mrz, MrzProfile
-from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.model import check_digit
 from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)

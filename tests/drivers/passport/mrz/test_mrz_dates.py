@@ -4,8 +4,7 @@ from datetime import date
 
 import pytest
 
-from drivers.passport.mrz.digits import check_digit
-from drivers.passport.mrz.model import birth_date, expiry_date
+from drivers.passport.mrz.model import birth_date, check_digit, expiry_date
 from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)

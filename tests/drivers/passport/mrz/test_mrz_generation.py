@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.passport.mrz import DigitResult, MrzFormat, Sex
 from drivers.passport.mrz.codes import CODES
-from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.generator import Holder, LongNumberDigit, TravelDocument, generate
+from drivers.passport.mrz.model import check_digit
 from drivers.passport.mrz.names import Truncation
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.transliteration import Language

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.passport.mrz import Mrz, MrzFormat, MrzProfile
 from drivers.passport.mrz.checks import mrz_checks
-from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.model import check_digit
 from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)

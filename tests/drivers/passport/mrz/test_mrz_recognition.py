@@ -8,7 +8,7 @@ import pytest
 from drivers.observation import redact
 from drivers.passport.mrz import DigitCheck, Mrz, MrzDeviation, MrzFormat, Sex
 from drivers.passport.mrz.codes import CODES
-from drivers.passport.mrz.digits import check_digit
+from drivers.passport.mrz.model import check_digit
 from drivers.passport.mrz.parser import parse
 
 TODAY = date(2026, 6, 1)

@@ -7,8 +7,8 @@ import pytest
 from drivers.observation import Check, Outcome
 from drivers.passport.mrz import DigitResult
 from drivers.passport.mrz.checks import READ_AGAIN, mrz_checks
-from drivers.passport.mrz.digits import check_digit
 from drivers.passport.mrz.layouts import TD1
+from drivers.passport.mrz.model import check_digit
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.unreadable import find_zone_fault
 
