@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.brokers.flooded_post import Post, Times, judge, judge_times, problems, running_post
 from support.brokers.flooder import flooding, publish_packet
-from support.gateway.flooded_post import Post, Times, judge, judge_times, problems, running_post
 from support.gateway.gateways import until
 from support.patience import PATIENCE_S
 

@@ -39,9 +39,9 @@ PAUSE_S = 0.2
 RETRY_S = 1.0
 """Pause between two checks of a camera without events."""
 NEWS_S = 3.0
-"""A change of the clock, by the time in a pull response, that causes a read of the clock.
+"""Change of the clock in pull responses after which the clock itself is read, in seconds.
 
-Some cameras write a wrong time there.
+Some cameras write a wrong time into pull responses.
 """
 CHURN_S = 5.0
 """Change of the offset that is reported again."""

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from support.brokers.flooded_post import Times, judge, judge_times, running_post
 from support.devices.flooders import flooding_line, flooding_pushes, flooding_service
 from support.devices.serial_readers import FRAMES
 from support.gateway import barriers
-from support.gateway.flooded_post import Times, judge, judge_times, running_post
 from support.gateway.gateways import GatewayFixture, until
 
 from gateway.client import Workstation

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from support.brokers.mosquitto import Mosquitto
+from support.call_trace import CallTrace
 from support.devices.serial_readers import FRAMES
-from support.gateway.call_trace import CallTrace
 from support.gateway.gateways import GatewayFixture
 from support.patience import PATIENCE_S
 

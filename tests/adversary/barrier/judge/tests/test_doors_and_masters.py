@@ -266,7 +266,7 @@ def test_opening_after_another_master_is_found(foreign_s: float, broken: bool) -
 
 @pytest.mark.parametrize(("foreign_s", "broken"), [(4.55, False), (4.65, True)])
 def test_pulse_without_an_answer_hides_another_master(foreign_s: float, broken: bool) -> None:
-    """Until a reading after its certain end, which is 1.5 s after its begin: here at 4.6 s."""
+    """The pulse ends 1.5 s after its begin at the latest; the first reading after that is at 4.6 s."""
     story = Story()
     story.command(3.0, "open")
     number = story.frame(3.0, "0502000005")
@@ -297,7 +297,7 @@ def test_unseen_master_before_an_opening_is_found(foreign_s: float, broken: bool
 
 @pytest.mark.parametrize(("read_s", "broken"), [(2.78, True), (2.82, False)])
 def test_stop_that_waits_hides_another_master(read_s: float, broken: bool) -> None:
-    """It may wait for the line since before the reading: for an answer's time of 0.2 s."""
+    """The stop waits for the line for 0.2 s at most, the time of an answer."""
     story = Story()
     story.command(2.7, "stop")
     story.add(Truth(2.75, "foreign", "", {"relay": STOP}))

@@ -20,8 +20,8 @@ MAP = "CALL_TRACE_MAP"
 PLACES, PLACE_BYTES = 64, 1 << 17
 """Places for processes, by their pid, and the length of each."""
 FOLDERS = ("gateway", "drivers")
-TESTS = Path(__file__).resolve().parents[2]
-STARTUP = "from support.gateway.call_trace import trace_process\n\ntrace_process()\n"
+TESTS = Path(__file__).resolve().parents[1]
+STARTUP = "from support.call_trace import trace_process\n\ntrace_process()\n"
 
 
 class CallTrace:
