@@ -1,5 +1,6 @@
 """The counter page at the console: files, settings of the post, security policy."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from support.console.fake_daemon import FakeDaemon
 
 from gateway.config import load
 from gateway.config.errors import ConfigError
-from gateway.config.model import CounterSection
+from gateway.config.model import CounterSection, Post
 from gateway.console.web import counter
 from gateway.console.web.counter import content_security_policy
 
@@ -94,6 +95,37 @@ async def test_settings_follow_the_file(folder: Path) -> None:
         "lock_after_s": 120,
     }
     assert lanes["lane-2"] == ["lane-2/reader", "lane-2/finger"]
+
+
+async def test_flood_of_requests_reads_the_file_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a post's file takes 50 ms of processor time, and the request needs no login."""
+    read: list[Path] = []
+
+    def counted(file: Path, **options: bool) -> Post:
+        read.append(file)
+        return load(file, **options)
+
+    monkeypatch.setattr(counter, "load", counted)
+    (folder / "gw.pub").write_text("KEY")
+    write(folder, COUNTER + f'gateway_keys = ["{folder}/gw.pub"]\n')
+    async with browser(served(folder)) as client:  # type: ignore[arg-type]
+        answers = await asyncio.gather(*(client.get("/counter/counter.json") for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len(read) == 1
+        monkeypatch.setattr(counter, "RETRY_S", 1000)
+        write(folder, more="[nonsense]\n")
+        for _ in range(5):
+            assert (await client.get("/counter/counter.json")).status_code == 503
+    assert len(read) == 2
+
+
+async def test_corrected_file_is_read_after_a_pause(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counter, "RETRY_S", 0)
+    write(folder, more="[nonsense]\n")
+    async with browser(served(folder)) as client:  # type: ignore[arg-type]
+        assert (await client.get("/counter/counter.json")).status_code == 503
+        write(folder)
+        assert (await client.get("/counter/counter.json")).status_code == 200
 
 
 async def test_file_with_errors_says_so(folder: Path) -> None:
