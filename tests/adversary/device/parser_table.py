@@ -4,12 +4,14 @@ A parser is a function that makes a function for one piece. A stream is a functi
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from adversary.device.doubling import MIN_BYTES
 
 from drivers.access.osdp.frames import LONGEST, OsdpFrameReader
 from drivers.barrier.boards.numato import ReplyReader
-from drivers.camera.multipart import MultipartReader
+from drivers.camera.multipart import HEADERS_LIMIT_BYTES, MultipartReader
 from drivers.fingerprint.zfm.packets import PacketKind, PacketReader, encode_packet
 from drivers.links.hid.uhid import EventStream, input_event
 from drivers.links.http.lines import LineReader
@@ -27,6 +29,8 @@ from gateway.ipc.frames import FrameConnection, FrameType, encode_frame
 
 Feed = Callable[[bytes], object]
 Stream = Callable[[int], bytes]
+WINDOWS = 12
+"""Longest frames in n, at least: the first one costs less, so two cost more than double."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ class PieceParser:
     streams: dict[str, Stream]
     window_bytes: int = 0
     """Length of the longest frame, where a stream costs more per byte once it is longer than that."""
+    windows_bytes: dict[str, int] = field(default_factory=dict)
+    """That length for single streams."""
+
+    def shortest_bytes(self, shape: str) -> int:
+        """Return the length from which a byte of this stream always costs the same."""
+        return MIN_BYTES + WINDOWS * self.windows_bytes.get(shape, self.window_bytes)
 
 
 def repeat(unit: bytes, head: bytes = b"") -> Stream:
@@ -105,6 +115,7 @@ PARSERS: dict[str, PieceParser] = {
             "head_without_end": repeat(b"A: b\r\n", b"--b\r\n"),
             "headers": repeat(b"--b\r\nA: b\r\nC: d\r\n\r\n\r\n"),
         },
+        windows_bytes={"head_without_end": HEADERS_LIMIT_BYTES},
     ),
     "est100": PieceParser(
         lambda: drained(Est100Framing()),
@@ -189,6 +200,7 @@ PARSERS: dict[str, PieceParser] = {
             "long": repeat(input_event(bytes(4096))),
             "endless": repeat(b"x", input_event(bytes(4096))[:6]),
         },
+        windows_bytes={"long": len(input_event(bytes(4096)))},
     ),
     "wedge": PieceParser(
         lambda: drained(WedgeFraming(0.1)),

@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
-from adversary.device.doubling import MEASURABLE_S, MIN_BYTES, check_doubling
+from adversary.device.doubling import MEASURABLE_S, check_doubling
 from adversary.device.parser_table import PARSERS, Feed, all_streams, repeat
 from fuzz.target import Target, families, held, targets_of
 
-WINDOWS = 12
-"""Longest frames in n, at least: the first one costs less, so two cost more than double."""
 CHUNKS = {"whole": 1 << 30, "chunks": 4096, "bytes": 1}
 
 
@@ -50,11 +48,9 @@ def test_slow_first_call_is_no_finding() -> None:
 @pytest.mark.parametrize("name", PARSERS)
 def test_worst_stream_costs_double(name: str) -> None:
     parser = PARSERS[name]
-    stream = next(iter(parser.streams.values()))
+    shape, stream = next(iter(parser.streams.items()))
     for chunk_bytes in CHUNKS.values():
-        check_doubling(
-            fed(parser.make, chunk_bytes), stream, 1 << 14, MIN_BYTES + WINDOWS * parser.window_bytes
-        )
+        check_doubling(fed(parser.make, chunk_bytes), stream, 1 << 14, parser.shortest_bytes(shape))
 
 
 @pytest.mark.thorough
@@ -63,7 +59,7 @@ def test_worst_stream_costs_double(name: str) -> None:
 def test_stream_costs_double(name: str, shape: str, how: str) -> None:
     parser = PARSERS[name]
     parse = fed(parser.make, CHUNKS[how])
-    check_doubling(parse, parser.streams[shape], min_bytes=MIN_BYTES + WINDOWS * parser.window_bytes)
+    check_doubling(parse, parser.streams[shape], min_bytes=parser.shortest_bytes(shape))
 
 
 SLOW = {"files.outbox", "files.configuration", "links.usbip", "console.bodies", "console.queries"}
