@@ -28,6 +28,7 @@ from drivers.barrier.control.doors.movement import Movement, MovementResult
 from drivers.barrier.control.latches import RecordClock, read_record, write_record
 from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.device_state import ONLINE_STATUS, device_state
+from drivers.barrier.missed_readings import MissedReadings
 from drivers.barrier.observations import (
     CONDITIONS_BY_GRAVITY,
     BarrierAlarm,
@@ -52,8 +53,6 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Observation
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
-MAX_MISSED_POLLS = 3
-"""Number of unanswered polls in a row after which the link has failed."""
 WRITE_MARGIN_S = 0.1
 """Margin for the way of a frame to the board, in seconds: its inputs must be fresh when it arrives."""
 RETRY_S = 0.02
@@ -96,6 +95,7 @@ class BarrierDriver(Driver[SettingsT]):
         self._stop_count = 0
         """Number of stops."""
         self._stops_in_progress = 0
+        self._missed_readings = MissedReadings()
 
     @abstractmethod
     def build_board(self) -> Board:
@@ -132,7 +132,7 @@ class BarrierDriver(Driver[SettingsT]):
         return identity
 
     async def watch(self) -> AsyncIterator[Output]:
-        """Yield states, passages and alarms; raises LinkError after three missed polls."""
+        """Yield states, passages and alarms; raises LinkError after three missed readings."""
         polling = asyncio.create_task(self._poll())
         polling.add_done_callback(self._output_queue.put_nowait)
         try:
@@ -318,7 +318,8 @@ class BarrierDriver(Driver[SettingsT]):
         """Read the inputs, and write at once what the state machine finds due; the board lock is held."""
         asked_s = _now_s()
         self._machine.is_record_late = self.record.is_late(RECORD_SHOWN_S)
-        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))
+        with self._missed_readings.counting():
+            inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))
         self._publish(self._machine.on_inputs(inputs, asked_s, _now_s()))
         await self._writer.write_due()
 
@@ -368,17 +369,15 @@ class BarrierDriver(Driver[SettingsT]):
                 raise CommandFailure(RefusalReason.UNSAFE, "An emergency occurred in the meantime.")
 
     async def _poll(self) -> None:
-        missed = 0
         while True:
             began_s = _now_s()
             try:
                 async with self._board_lock:
                     await self._read_inputs()
                     await self._read_relays()
-                missed = 0
-            except LinkError as error:
-                missed += 1
-                if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:
+                self._missed_readings.on_complete_poll()
+            except LinkError:
+                if self._missed_readings.loss is not None:
                     self._publish(self._machine.on_link_lost())
                     raise
             is_due = await self._writer.write_due()
@@ -393,7 +392,8 @@ class BarrierDriver(Driver[SettingsT]):
     async def _read_relays(self) -> None:
         """Read the relays: each must be as this driver has left it; the board lock is held."""
         asked_s = _now_s()
-        closed = await self._opened_board.read_relays()
+        with self._missed_readings.counting():
+            closed = await self._opened_board.read_relays()
         self._publish(self._machine.on_relays(closed, asked_s, _now_s()))
 
     def _publish(self, step: Decision) -> None:

@@ -115,6 +115,19 @@ def test_existing_folder_is_left_alone(tmp_path: Path) -> None:
     assert [path.read_text() for path in kept.iterdir()] == ["mine"]
 
 
+@pytest.mark.long(8)
+def test_made_barrier_passes_its_own_tests(tmp_path: Path) -> None:
+    """A barrier can hurt, so its tests run each time, against the drivers of this tree."""
+    made = tmp_path / INVENTED
+    assert new(INVENTED, "--family", "barrier", "--into", made)[0] == 0
+    paths = {"PYTHONPATH": os.pathsep.join((str(made), str(Path(__file__).parents[2])))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(
+        command, cwd=made, env=os.environ | paths, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
 @pytest.mark.thorough
 @pytest.mark.long(120)
 @pytest.mark.timeout(900)

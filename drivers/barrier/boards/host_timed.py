@@ -2,7 +2,6 @@
 
 import asyncio
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable
 
 from drivers.barrier.board import BoardRefused, PulseEnd
@@ -46,8 +45,6 @@ class HostTimedBoard(ReleasingBoard):
         """Relays that a frame of this driver has closed, or may have closed."""
         self._closed_since_s: dict[int, float] = {}
         """Time of the first frame that has closed a relay, or may have, since it was certainly open."""
-        self._pulse_counts: Counter[int] = Counter()
-        """Number of pulses that were written, by relay."""
         self._ends: dict[int, asyncio.Task[None]] = {}
         self._stuck: LinkError | None = None
         self._failed_releases = 0
@@ -80,7 +77,7 @@ class HostTimedBoard(ReleasingBoard):
         """Implement `Board.pulse_relay`."""
         self._raise_if_silent() if urgent else self._raise_if_stuck()
 
-        with self._permit(by_s) as permit:
+        with self._permit(relay, by_s) as permit:
             lost_reset = None
             if urgent and self._must_open_first(relay, for_s):
                 lost_reset = await self._reset_time_relay(relay)
@@ -93,7 +90,6 @@ class HostTimedBoard(ReleasingBoard):
                 if relay not in self._closed_by_us:
                     self._closed_since_s[relay] = asyncio.get_running_loop().time()
                 self._closed_by_us.add(relay)
-                self._pulse_counts[relay] += 1
 
             try:
                 await self._switch_relay(relay, True, urgent=urgent, before_write=before_write)
@@ -105,12 +101,14 @@ class HostTimedBoard(ReleasingBoard):
                 raise
             except LinkError as lost:
                 if not urgent and not permit.is_withdrawn:
-                    await take_back(lost, lambda: self._open_relay_once(relay))
+                    await take_back(permit, lost, lambda allow: self._open_relay_once(relay, allow))
                 raise
             finally:
                 # Also when no response came, or the command was cancelled: the relay may have closed. And
                 # also when this pulse was refused during an earlier one, whose end was cancelled for it.
-                if permit.is_used and relay in self._closed_by_us and not permit.is_withdrawn:
+                # But a later pulse has an end of its own.
+                is_closed = permit.is_used and relay in self._closed_by_us
+                if is_closed and permit.is_last and not permit.is_withdrawn:
                     self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
 
     def _must_open_first(self, relay: int, for_s: float) -> bool:
@@ -163,10 +161,10 @@ class HostTimedBoard(ReleasingBoard):
             else:
                 return
 
-    async def _open_relay_once(self, relay: int) -> None:
+    async def _open_relay_once(self, relay: int, before_write: Callable[[], None] = _allow) -> None:
         """Open one relay with one frame; note it once acknowledged, unless a pulse has come meanwhile."""
         pulses = self._pulse_counts[relay]
-        await self._switch_relay(relay, False, urgent=True, before_write=_allow)
+        await self._switch_relay(relay, False, urgent=True, before_write=before_write)
         if self._pulse_counts[relay] == pulses:
             self._closed_by_us.discard(relay)
             self._failed_releases = 0

@@ -11,6 +11,7 @@ from drivers.barrier.boards.host_timed import HostTimedBoard, relay_closed_error
 from drivers.barrier.boards.release import (
     REFUSED_PAUSE_S,
     RELEASE_ATTEMPTS,
+    LaterPulse,
     ReleaseRefusedError,
     ReleasingBoard,
     take_back,
@@ -186,17 +187,18 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
         self, relay: int, for_s: float, *, urgent: bool = False, by_s: float | None = None
     ) -> None:
         """Implement `Board.pulse_relay`."""
-        with self._permit(by_s) as permit:
+        with self._permit(relay, by_s) as permit:
             try:
                 await self._write(self._pulse(relay, for_s), urgent=urgent, before_write=permit.use)
             except LinkError as lost:
                 if not urgent and not permit.is_withdrawn:
-                    await take_back(lost, lambda: self._open_relay_once(relay))
+                    await take_back(permit, lost, lambda allow: self._open_relay_once(relay, allow))
                 raise
 
-    async def _open_relay_once(self, relay: int) -> None:
+    async def _open_relay_once(self, relay: int, before_write: Callable[[], None]) -> None:
         """Open one relay with one frame, which ends its pulse; the function is that of a release."""
-        await self._write(WriteCoils(self.relay_address + relay, (False,)), urgent=True)
+        command = WriteCoils(self.relay_address + relay, (False,))
+        await self._write(command, urgent=True, before_write=before_write)
 
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""
@@ -264,7 +266,11 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
             return
         self._unreleased.add(relay)
         is_doubtful = self.link.has_late_twin(command)
-        await self._write(command, urgent=urgent, before_write=before_frame)
+        try:
+            await self._write(command, urgent=urgent, before_write=before_frame)
+        except LaterPulse:
+            self._unreleased.discard(relay)
+            raise
         if is_doubtful:
             await self._prove_open((relay,))
         self._unreleased.discard(relay)
@@ -289,12 +295,15 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
     async def _release_again(self) -> None:
         """Write the unacknowledged releases once more; raises LinkError if one remains unacknowledged.
 
-        A release that the board refuses is repeated, as a busy board refuses for a moment.
+        A release that the board refuses is repeated, as a busy board refuses for a moment. The relay of a
+        pulse that is written meanwhile, maybe for a stop, is left closed.
         """
         for left in reversed(range(RELEASE_ATTEMPTS)):
+            allowances = {relay: self._allow_unless_pulsed(relay) for relay in sorted(self._unreleased)}
             try:
-                for relay in sorted(self._unreleased):
-                    await self._open_relay_once(relay)
+                for relay, allow in allowances.items():
+                    with suppress(LaterPulse):
+                        await self._open_relay_once(relay, allow)
             except BoardRefused as refused:
                 if not left:
                     raise ReleaseRefusedError(str(refused)) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -15,10 +16,17 @@ CANCELLED_BY_RELEASE = "A release came first and cancelled the pulse: nothing wa
 
 
 class PulsePermit:
-    """Permit to write the frame of one pulse; `by_s` is a time of the loop."""
+    """Permit to write the frame of one pulse; `by_s` is a time of the loop.
 
-    def __init__(self, by_s: float | None) -> None:
+    `pulse_counts`: number of pulses that were written, by relay.
+    """
+
+    def __init__(self, relay: int, by_s: float | None, pulse_counts: Counter[int]) -> None:
+        self._relay = relay
         self._by_s = by_s
+        self._pulse_counts = pulse_counts
+        self._number = 0
+        """Number of its pulse among those of the relay, once written."""
         self.is_withdrawn = False
         """True once a release came, or the caller has gone."""
         self.is_used = False
@@ -30,7 +38,26 @@ class PulsePermit:
             raise BoardRefused(CANCELLED_BY_RELEASE)
         if self._by_s is not None and asyncio.get_running_loop().time() >= self._by_s:
             raise BoardLate("The line was not free in time: nothing was sent.")
+        self._pulse_counts[self._relay] += 1
+        self._number = self._pulse_counts[self._relay]
         self.is_used = True
+
+    @property
+    def is_last(self) -> bool:
+        """True while no later pulse of the same relay was written."""
+        return self._pulse_counts[self._relay] == self._number
+
+    def allow_release(self) -> None:
+        """Allow the release of the relay at this moment; raises LaterPulse, and then it is never written."""
+        if not self.is_last:
+            raise LaterPulse
+
+
+class LaterPulse(BoardRefused):
+    """A later pulse keeps the relay closed: the release of an earlier one is not written any more."""
+
+    def __init__(self) -> None:
+        super().__init__("A later pulse has closed the relay: its release was not sent.")
 
 
 class ReleasingBoard(ABC):
@@ -40,21 +67,33 @@ class ReleasingBoard(ABC):
 
     def __init__(self) -> None:
         self._permits: set[PulsePermit] = set()
+        self._pulse_counts: Counter[int] = Counter()
+        """Number of pulses that were written, by relay."""
 
     @abstractmethod
     async def _open_all(self) -> None:
         """Open every relay, urgently, once; returns when acknowledged. Raises BoardRefused and LinkError."""
 
     @contextmanager
-    def _permit(self, by_s: float | None) -> Iterator[PulsePermit]:
+    def _permit(self, relay: int, by_s: float | None) -> Iterator[PulsePermit]:
         """Permit one pulse, until a release or the end of the block."""
-        permit = PulsePermit(by_s)
+        permit = PulsePermit(relay, by_s, self._pulse_counts)
         self._permits.add(permit)
         try:
             yield permit
         finally:
             self._permits.discard(permit)
             permit.is_withdrawn = True  # a queue may still write it when the caller was cancelled
+
+    def _allow_unless_pulsed(self, relay: int) -> Callable[[], None]:
+        """Return a check for the moment of writing a release: raises LaterPulse after a pulse from now on."""
+        pulses = self._pulse_counts[relay]
+
+        def allow() -> None:
+            if self._pulse_counts[relay] != pulses:
+                raise LaterPulse
+
+        return allow
 
     def _withdraw_pulses(self) -> None:
         """Keep all waiting pulses from being written."""
@@ -82,15 +121,19 @@ class ReleasingBoard(ABC):
                 return
 
 
-async def take_back(lost: LinkError, open_relay: Callable[[], Awaitable[None]]) -> None:
+async def take_back(
+    permit: PulsePermit, lost: LinkError, open_relay: Callable[[Callable[[], None]], Awaitable[None]]
+) -> None:
     """Open the relay of a pulse without a response, once; the others stay as they are, maybe for a stop.
 
     The frame may still wait in an adapter whose buffer this host cannot empty: the release follows it in
-    the same buffer, so that the relay closes for the length of one frame at most.
+    the same buffer, so that the relay closes for the length of one frame at most. After a later pulse of the
+    same relay, maybe of a reopening, it is not written: it would end that pulse. `open_relay` writes it, and
+    calls its argument right before.
     """
     if lost.cause is Cause.NO_RESPONSE:
         with suppress(BoardRefused, LinkError):
-            await open_relay()
+            await open_relay(permit.allow_release)
 
 
 class ReleaseRefusedError(LinkError):

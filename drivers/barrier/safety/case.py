@@ -13,7 +13,7 @@ from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
 from drivers.barrier.contacts import InputContact
 from drivers.barrier.control.relays import OVERDUE_MARGIN_S
-from drivers.barrier.driver import MAX_MISSED_POLLS
+from drivers.barrier.missed_readings import MAX_MISSED_READINGS
 from drivers.barrier.safety.rehearsal import Rehearsal
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.links.factory import LinkFactory
@@ -252,9 +252,9 @@ def _dead_gateway(settings: BoardBarrierSettings, board: Board) -> Iterator[str]
 
 
 def _dead_board(settings: BarrierSettings, board: Board) -> Iterator[str]:
-    interval_s = max(settings.poll_s, board.response_timeout_s)
+    within_s = MAX_MISSED_READINGS * max(settings.poll_s, board.response_timeout_s)
     yield (
-        f"After {MAX_MISSED_POLLS} readings without a response, at most {MAX_MISSED_POLLS * interval_s:g} s, "
+        f"After {MAX_MISSED_READINGS} readings without a response, at most {within_s:g} s, "
         "the barrier is offline and its last state is marked as stale."
     )
     yield "Commands are refused from the first reading that fails, and none is stored."

@@ -24,6 +24,7 @@ PASSAGES = f"{CONTROL}/doors/passages.py"
 GRANT = f"{CONTROL}/doors/opening_grant.py"
 MOVEMENT = f"{CONTROL}/doors/movement.py"
 DRIVER = "drivers/barrier/driver.py"
+MISSED = "drivers/barrier/missed_readings.py"
 WRITER = "drivers/barrier/board_writer.py"
 LCUS = "drivers/barrier/boards/lcus.py"
 HOST_TIMED = "drivers/barrier/boards/host_timed.py"
@@ -89,7 +90,7 @@ GUARDS: dict[str, Guard] = {
     "tailgating": _guard({16}, (PASSAGES, "permit is None and self._had_permit and not free", "False"), stories=("two vehicles",)),
     "permit ends": _guard({16}, (PASSAGES, "        permit, self.permit = self.permit, None\n        at_exit", "        permit = self.permit\n        at_exit"), stories=("two vehicles",)),
     "other door": _guard({17}, (MACHINE, "self._emergency_s is None and others and (", "False and others and ("), stories=("both doors",)),
-    "link loss": _guard({18}, (DRIVER, "if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:", "if missed >= 100:"), stories=("silence",)),
+    "link loss": _guard({18}, (MISSED, "if self._missed >= MAX_MISSED_READINGS or error.cause is not Cause.NO_RESPONSE:", "if self._missed >= 100:"), stories=("silence",)),
     "old state withdrawn": _guard({18}, (WORKER, "                self._connection.send(FrameType.LAST_VALUE)", "                pass"), (DRIVER, "                    self._publish(self._machine.on_link_lost())\n", ""), stories=("silence",)),
     "lease": _guard({19}, (ADMISSION, "    if now.maintenance is not None:\n", "    if False:\n"), stories=("lease and open", "key and open")),
     "lease of its holder": _guard({19}, (ADMISSION, "lease.holder != holder and not is_supervisor:", "False:"), stories=("9 lease",)),

@@ -576,6 +576,26 @@ async def test_invariant_18_lost_board_within_three_polls() -> None:
 
 
 @in_virtual_time
+async def test_invariant_18_commands_delay_no_loss() -> None:
+    """Readings for commands fail as polls do, and count: with eight in line, the loss is not found later."""
+    async with BarrierFixture() as lane:
+        await lane.ready()
+        began_s = lane.now_s
+        lane.site.inject(BoardsHung())
+        await lane.pass_s(0.01)
+        commands = [asyncio.create_task(lane.open()) for _ in range(8)]
+        await lane.until(lambda: lane.failure)
+
+        assert lane.now_s - began_s < 4 * max(POLL_S, lane.driver.virtual_board.response_timeout_s) + POLL_S
+        refused = await asyncio.gather(*commands, return_exceptions=True)
+        assert {(type(one), one.reason) for one in refused if isinstance(one, CommandRefusal)} == {
+            (CommandRefusal, RefusalReason.LINK_FAILED)
+        }
+        assert len(refused) == 8
+        assert lane.pulse_frames() == []
+
+
+@in_virtual_time
 async def test_invariant_18_one_lost_response_is_tolerated() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()

@@ -63,12 +63,25 @@ class DoorTracker:
         self._between_s: float | None = None
         self._arrived_s: float | None = None
         """Time at which a closing has reached the closed limit; None: it has not closed since."""
+        self.is_commanded_closing = False
+        """True while a closing that this gateway commanded may go on, whatever has ended its command.
+
+        It may also begin late. It is over once the door is steady at its closed end, or back at its open end,
+        or stopped by its contact.
+        """
+        self._has_left_open = False
+        """True once the door was away from its open end since the last command."""
+        self._was_closed = False
+        """True once the door was steady at its closed end since the last command."""
         self._closing_until_s = float("-inf")
         """Until when the last commanded closing may go on, though the closed limit is made."""
         self._began_closed = False
         """True if that closing was commanded at the closed limit, which may have flickered."""
         self._may_still_close = False
-        """True once the door has left the closed limit in that time, until it is at an end or blocked."""
+        """True once the door has left the closed limit in that time, until it is at an end or blocked.
+
+        Also while both limits are made, if it was not closed since: they hide a closing that starts late.
+        """
         self._end_s = 0.0
         """Time since when it is at its end."""
         self._open_s: float | None = None
@@ -85,10 +98,12 @@ class DoorTracker:
 
         A door that is between its ends at the first reading may be closing as well, a commanded closing
         until the closed limit is steady, and one that leaves the limit while it may take its time: the limit
-        may have been a shorted wire.
+        may have been a shorted wire. A closing whose command has ended may start late, or go on.
         """
         movement = self.movement
         if movement is not None and movement.goal is MovementState.CLOSED:
+            return True
+        if self.is_commanded_closing and self.state is MovementState.CLOSED and not self._was_closed:
             return True
         if movement is not None and not movement.has_reached:
             return False  # it opens, from whatever position
@@ -108,6 +123,9 @@ class DoorTracker:
         self.movement = movement
         self.stop.end()
         self.is_overdue = self._may_still_close = False
+        self.is_commanded_closing = movement.goal is MovementState.CLOSED
+        self._has_left_open = movement.start_state is not MovementState.OPEN
+        self._was_closed = False
         self._closing_until_s = float("-inf")
         if movement.goal is MovementState.OPEN:
             self.grant.on_command(movement.requested_s)
@@ -124,6 +142,7 @@ class DoorTracker:
         if self.movement is not None and self.movement.goal is MovementState.OPEN:
             self.grant.on_rejected()
         self.movement = None
+        self.is_commanded_closing = False
         self._closing_until_s = float("-inf")
 
     def on_stop(self, now_s: float) -> None:
@@ -150,6 +169,7 @@ class DoorTracker:
         self._chatter.on_inputs(seen, now_s)
         self.stop.on_inputs(now_s, at_end=seen.open_limit or seen.closed_limit)
         self.fault = self._locate(seen, now_s)
+        self._check_commanded_closing(now_s)
         self.inputs = seen
         expected = excused or self.grant.explains_opening(now_s) or self.fault is not None
         if left_closed and not expected and self._towards is not MovementState.CLOSING:
@@ -183,6 +203,8 @@ class DoorTracker:
             case (True, True):
                 self._set_end_state(MovementState.UNKNOWN, now_s)
                 self._between_s = None
+                may_begin = self.is_commanded_closing and not self._was_closed
+                self._may_still_close = may_begin and now_s < self._closing_until_s
                 fault = StateReason.BOTH_LIMITS
             case (True, False):
                 self._set_end_state(MovementState.OPEN, now_s)
@@ -196,6 +218,19 @@ class DoorTracker:
                 ):
                     fault = fault or StateReason.NO_LIMIT
         return fault
+
+    def _check_commanded_closing(self, now_s: float) -> None:
+        """End the commanded closing once the limit switches or a stop show that it is over."""
+        self._has_left_open = self._has_left_open or self.state is not MovementState.OPEN
+        is_steady = self.is_at_end and now_s - self._end_s >= CONFIRM_S
+        is_late = now_s >= self._closing_until_s
+        if self.state is MovementState.OPEN:
+            is_over = is_late or (is_steady and self._has_left_open)
+        else:
+            self._was_closed = self._was_closed or is_steady
+            is_over = is_steady and is_late
+        if is_over or self.stop.is_proven:
+            self.is_commanded_closing = False
 
     def _set_end_state(self, end: MovementState, now_s: float) -> None:
         self._towards = {

@@ -24,7 +24,10 @@ class ObstructionReversal:
         self.was_noticed = False
         """True once an obstruction was detected during this movement."""
         self.is_of_command = False
-        """True if this gateway commanded the closing that was obstructed, maybe before its last start."""
+        """True if this gateway commanded the closing that was obstructed, maybe before its last start.
+
+        An emergency, or a late start, may have ended the command before the door was closed.
+        """
         self.is_released = False
         """True once the board has acknowledged a release for this obstruction."""
         self.has_begun = False
@@ -79,7 +82,7 @@ class ObstructionReversal:
             return ()
         transaction = None if door.movement is None else door.movement.transaction
         self.is_of_command = (
-            door.state is MovementState.UNKNOWN
+            door.is_commanded_closing or door.state is MovementState.UNKNOWN
             if door.movement is None
             else door.movement.goal is MovementState.CLOSED
         )

@@ -94,6 +94,7 @@ def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | Non
         for one in case.actions
         if one.door == door and one.contact == "close" and one.energises
     ]
+    away += _hidden(case, door, to_s)
     found = [
         min(until_s, left_s, to_s)
         for since_s, until_s in case.signal("presence", door).spans(end_s=to_s)
@@ -101,6 +102,17 @@ def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | Non
         if max(since_s, away_s, from_s) <= min(until_s, left_s, to_s)
     ]
     return max(found, default=None)
+
+
+def _hidden(case: Case, door: str, to_s: float) -> Iterator[tuple[float, float]]:
+    """Yield the spans in which both limits are made: they hide whether a commanded closing starts late."""
+    for close in case.actions:
+        if close.door != door or close.contact != "close" or not close.energises:
+            continue
+        until_s = min(to_s, close.at_s + case.facts.close_s)
+        for open_s, left_s in case.signal("open_limit", door).spans(end_s=until_s):
+            for closed_s, ended_s in case.signal("closed_limit", door).spans(end_s=until_s):
+                yield max(open_s, closed_s, close.at_s), min(left_s, ended_s)
 
 
 def _closing_until_s(case: Case, close: Action) -> float:

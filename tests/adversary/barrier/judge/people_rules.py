@@ -173,7 +173,8 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             start_s - 1, closing.to_s
         ):
             continue
-        if _reads_at_end(case, door, start_s):
+        start_s = _seen_s(case, door, start_s, closing.to_s)
+        if start_s >= closing.to_s or to_s - start_s < 0.4:
             continue
         if _is_at_closed_end(case, door, closing.from_s, start_s + 0.3):
             continue  # commanded at the closed end, which it has not left
@@ -271,13 +272,20 @@ def _excused_s(case: Case, from_s: float, limit_s: float) -> float:
     return excused_s
 
 
+def _seen_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:
+    """Return from when on no bad wire shows a closing door at an end."""
+    limits = [case.signal(name, door.name) for name in ("open_limit", "closed_limit")]
+    changes_s = sorted(at_s for limit in limits for at_s in limit.times if from_s < at_s < to_s)
+    return next((at_s for at_s in (from_s, *changes_s) if not _reads_at_end(case, door, at_s)), to_s)
+
+
 def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
     """Return whether a bad wire shows a closing door at an end, so that nothing is to be seen.
 
-    At the closed end it is guarded until the limit is steady.
+    At the closed end it is guarded until the limit is steady. At both ends at once, no door can be.
     """
     prefix = f"{door.name}-" if door.name else ""
-    for limit, before_s in (("open_limit", 0.2), ("closed_limit", 0.7)):
+    for limit, other, before_s in (("open_limit", "closed_limit", 0.2), ("closed_limit", "open_limit", 0.7)):
         faults = {
             one.name
             for one in case.troubles
@@ -285,6 +293,8 @@ def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
             and one.at_s <= at_s <= one.until_s
         }
         span_s = at_s - before_s, at_s + 0.3
+        if case.signal(other, door.name).ever(*span_s):
+            continue
         if "shorted-wire" in faults and case.signal(limit, door.name).throughout(*span_s):
             return True
         # It may become steady at the next reading.

@@ -181,6 +181,17 @@ async def test_lost_movement_leaves_a_stop() -> None:
     await board.open_all_relays()
 
 
+async def test_lost_movement_leaves_a_later_pulse_of_its_relay() -> None:
+    """A reopening is written while the response to an opening is missing: it is left to its own end."""
+    board = LossyBoard("close 1", time_relay_s=10)
+    board.at_loss = lambda: board.pulse_relay(1, 5, urgent=True)
+    with pytest.raises(LinkError):
+        await board.pulse_relay(1, 0.0)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert (board.frames, others) == (["close 1", "close 1"], {board._ends[1]})
+    await board.open_all_relays()
+
+
 async def test_second_stop_behind_a_time_relay_is_a_new_pulse() -> None:
     board = LossyBoard(time_relay_s=0.0)
     await board.pulse_relay(2, 5, urgent=True)

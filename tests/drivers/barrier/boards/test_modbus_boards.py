@@ -14,6 +14,7 @@ from support.patience import PATIENCE_S
 from drivers.barrier.board import Board, BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
+from drivers.barrier.boards.modbus_board import HostTimedModbus
 from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
@@ -153,6 +154,18 @@ async def test_lost_movement_leaves_a_stop(rig: Rig) -> None:
     assert (closed[0], closed[2]) == (False, True)
 
 
+async def test_lost_movement_leaves_a_later_pulse_of_its_relay(rig: Rig) -> None:
+    """A reopening is written while the response to an opening is missing: it is not taken back."""
+    site, board = rig
+    site.inject(LostReply(of="writes"))
+    before = len(site.log.requests)
+    moving = asyncio.ensure_future(board.pulse_relay(0, 60))
+    await site.log.until(lambda: len(site.log.requests) > before)
+    await board.pulse_relay(0, 60, urgent=True)
+    await failed(moving)
+    assert (await board.read_relays())[0]
+
+
 async def test_late_pulse_is_never_written(rig: Rig) -> None:
     """The bus is held beyond the deadline: judged when the pulse is written, not when it is asked for."""
     site, board = rig
@@ -286,6 +299,20 @@ async def test_lost_confirmation_opens_the_relay_once_more(path: Path | None) ->
         await site.log.until(lambda: len(site.log.releases) == 2)
         assert [frame.function for frame in site.log.releases] == [5, 5]
         assert len(await board.read_inputs()) == 8
+
+
+async def test_repeated_release_leaves_a_later_pulse() -> None:
+    """A stop is written while the releases of earlier pulses are repeated: its relay stays closed."""
+    async with site_of(WATCHED) as site, opened(site, WATCHED) as board:
+        assert isinstance(board, HostTimedModbus)
+        board._unreleased |= {0, 2}
+        site.inject(SlowBus(delay_s=0.05))
+        sensing = asyncio.ensure_future(board.read_inputs())
+        await site.log.until(lambda: site.log.releases)
+        await board.pulse_relay(2, 60, urgent=True)
+        assert len(await sensing) == 8
+        assert (await board.read_relays())[2]
+        assert board._unreleased == set()
 
 
 async def test_no_reading_between_lost_releases() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from barrier_fixture import ONE_DOOR
-from machine_fixture import BETWEEN, CLOSED, NO_STOP, OPEN, REOPEN, MachineFixture
+from machine_fixture import BETWEEN, BOTH, CLOSED, NO_STOP, OPEN, REOPEN, MachineFixture
 
 from drivers.barrier.control.actuation import RELEASE, ActuationKind
 from drivers.barrier.observations import (
@@ -108,6 +108,36 @@ def test_door_that_leaves_its_closed_end_while_it_may_close_is_reopened(left_s: 
     machine.sense(left_s, BETWEEN, presence=True)
     assert (REOPEN in machine.machine.due(left_s)) is opens
     assert AlarmKind.FORCED_OPEN in machine.alarms
+
+
+@pytest.mark.parametrize(("came_s", "opens"), [(22.4, True), (29.0, False)])
+def test_closing_that_starts_late_while_both_limits_are_made_is_reopened(came_s: float, opens: bool) -> None:
+    """It has not started in time; a shorted wire hides whether it has started since."""
+    machine = MachineFixture(close_timeout_s=8)
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    machine.write(machine.close(20).actuation or RELEASE, 20)
+    for now_s in (20.2, 20.8, 21.6):
+        machine.sense(now_s, OPEN)
+    assert machine.alarms == [AlarmKind.NOT_STARTED]
+    machine.relays(21.6)
+    machine.sense(21.8, BOTH)
+    machine.sense(came_s - 0.2, BOTH)
+    machine.sense(came_s, BOTH, presence=True)
+    assert (REOPEN in machine.machine.due(came_s)) is opens
+    assert (AlarmKind.OBSTRUCTION_WHILE_CLOSING in machine.alarms) is opens
+
+
+def test_closed_door_whose_limits_are_both_made_is_not_reopened() -> None:
+    """It was closed by the command before a wire was shorted."""
+    machine = MachineFixture(close_timeout_s=8)
+    machine.closing(20)
+    machine.relays(20.6)
+    for now_s in (22.2, 22.4, 22.8):
+        machine.sense(now_s, CLOSED)
+    machine.sense(23, BOTH)
+    machine.sense(23.2, BOTH, presence=True)
+    assert machine.machine.due(23.2) == ()
 
 
 def test_door_that_rests_between_its_ends_is_not_reopened() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from barrier_fixture import ONE_DOOR
-from machine_fixture import BETWEEN, NO_STOP, OPEN, REOPEN, MachineFixture
+from machine_fixture import BETWEEN, NO_STOP, OPEN, REOPEN, STOP, MachineFixture
 
 from drivers.barrier.commands import OpenBarrier, SetMaintenance
 from drivers.barrier.control.actuation import RELEASE, Actuation, ActuationKind
@@ -70,6 +70,58 @@ def test_commanded_closing_reopens_under_local_control(control: str) -> None:
     assert REOPEN in machine.machine.due(21.6)
     machine.sense(22, BETWEEN, inputs=key)
     assert REOPEN in machine.machine.due(22)
+
+
+@pytest.mark.parametrize("has_stop", [False, True])
+@pytest.mark.parametrize("control", ["lease", "key"])
+def test_closing_whose_command_an_emergency_ended_is_guarded_under_local_control(
+    control: str, has_stop: bool
+) -> None:
+    """No fire alarm opens this machine: it goes on closing on a person, whoever has the door by then."""
+    machine = MachineFixture(ONE_DOOR if has_stop else ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.6)
+    inputs = {"emergency": True, "key_switch": control == "key"}
+    machine.sense(20.8, BETWEEN, inputs={"emergency": True})
+    if control == "lease":
+        machine.ask(SetMaintenance(duration_s=600, reason="a test"), 20.9)
+    machine.sense(21, BETWEEN, inputs=inputs)
+    machine.sense(21.2, BETWEEN, presence=True, inputs=inputs)
+    assert (STOP if has_stop else REOPEN) in machine.machine.due(21.6)
+
+
+@pytest.mark.parametrize("control", ["lease", "key"])
+def test_closing_that_starts_late_is_guarded_under_local_control(control: str) -> None:
+    """It has not started in time, so that its command has ended, and starts all the same."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    machine.write(machine.close(20).actuation or RELEASE, 20)
+    for now_s in (20.2, 20.8, 21.6):
+        machine.sense(now_s, OPEN)
+    assert machine.alarms == [AlarmKind.NOT_STARTED]
+    machine.relays(21.6)
+    key = {"key_switch": control == "key"}
+    if control == "lease":
+        machine.ask(SetMaintenance(duration_s=600, reason="a test"), 21.7)
+    machine.sense(21.8, BETWEEN, inputs=key)
+    machine.sense(22, BETWEEN, presence=True, inputs=key)
+    assert REOPEN in machine.machine.due(22)
+
+
+@pytest.mark.parametrize(("came_back_s", "guarded"), [(21.2, False), (None, True)])
+def test_local_closing_after_a_commanded_one_is_left_alone(came_back_s: float | None, guarded: bool) -> None:
+    """The door is back at its open end: what closes it then is not the command any more."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.6)
+    machine.sense(20.8, BETWEEN, inputs={"emergency": True})
+    if came_back_s is not None:
+        for now_s in (came_back_s, came_back_s + 0.6):
+            machine.sense(now_s, OPEN)
+    machine.sense(22, BETWEEN, inputs={"key_switch": True})
+    machine.sense(22.2, BETWEEN, presence=True, inputs={"key_switch": True})
+    assert (REOPEN in machine.machine.due(22.2)) is guarded
 
 
 def test_commanded_opening_ends_under_local_control() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from drivers.barrier.board import BoardLate, BoardRefused, BoardSettings, PulseEnd
 from drivers.barrier.boards.host_timed import relay_closed_error
-from drivers.barrier.boards.release import ReleasingBoard
+from drivers.barrier.boards.release import ReleasingBoard, take_back
 from drivers.driver import BadFrame, Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
@@ -93,13 +93,17 @@ class SampleBoard(ReleasingBoard):
     ) -> None:
         """Close a relay; a pulse without an answer is taken back, unless it is urgent."""
         payload = f";{relay};{max(1, round(for_s / TENTH_S))}".encode()
-        with self._permit(by_s) as permit:
+        with self._permit(relay, by_s) as permit:
             try:
                 await self._ask(b"P", payload, urgent=urgent, before_write=permit.use)
             except LinkError as lost:
                 if not urgent and not permit.is_withdrawn:
-                    await self._take_back(lost)
+                    await take_back(permit, lost, lambda allow: self._open_relay(relay, allow))
                 raise
+
+    async def _open_relay(self, relay: int, before_write: Callable[[], None]) -> None:
+        """Open one relay: the others may be closed for a stop."""
+        await self._ask(b"O", f";{relay}".encode(), urgent=True, before_write=before_write)
 
     async def open_all_relays(self) -> None:
         """Open all relays, before all waiting requests."""

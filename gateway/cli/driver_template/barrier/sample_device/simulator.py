@@ -12,6 +12,7 @@ from sample_device.simulated_line import LineSettings, LineSimulator
 
 OPEN_RELAY, OPEN_LIMIT, CLOSED_LIMIT = 0, 0, 1
 PULSE = re.compile(rb"([0-9]{2});([0-3]);([0-9]{1,2})")
+RELEASE = re.compile(rb"[0-9]{2}(;([0-3]))?")
 
 
 class SampleDeviceSettings(LineSettings):
@@ -61,8 +62,9 @@ class SampleDevice(LineSimulator):
                 return b"A", number
             case b"P":
                 return b"N", number
-            case b"O":
-                self._closed_until_s = [0.0] * 4
+            case b"O" if (release := RELEASE.fullmatch(payload)) is not None:
+                for relay in range(4) if release[2] is None else (int(release[2]),):
+                    self._closed_until_s[relay] = 0.0
                 return b"A", number
         return None
 

@@ -217,6 +217,26 @@ def test_closing_that_has_not_begun_is_reopened(flickers: bool, answered_s: floa
     assert (UNASKED in story.rules(12.0)) is broken
 
 
+@pytest.mark.parametrize(
+    ("limit", "person_s", "broken"),
+    [("closed_limit", 10.9, False), ("closed_limit", 11.1, True), ("presence", 10.9, True)],
+)
+def test_closing_that_starts_late_behind_both_limits_is_reopened(
+    limit: str, person_s: float, broken: bool
+) -> None:
+    """It was answered as failed at 4.7 s, and may go on until 11 s: both limits hide whether it has begun."""
+    story = Story()
+    story.opened()
+    story.command(3.0, "close")
+    story.move(3.0, CLOSE)
+    story.answer(4.7, "c1", "failed")
+    story.signal(5.5, limit, True)
+    story.pulse_signal(person_s, 12.0, "presence")
+    story.polls(0.2, 13.0)
+    story.move(person_s + 0.2, OPEN)
+    assert (UNASKED in story.rules(13.0)) is broken
+
+
 @pytest.mark.parametrize(("flicker_s", "broken"), [(6.3, True), (6.1, False)])
 def test_flicker_ends_no_reopening(flicker_s: float, broken: bool) -> None:
     """The open limit is read at 6.0 s, and again unless both limits are made since 6.1 s."""

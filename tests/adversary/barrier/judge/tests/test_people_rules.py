@@ -174,7 +174,7 @@ def test_local_control_reopens_nothing(name: str, from_s: float, broken: bool) -
 )
 def test_shorted_open_limit_hides_a_closing(from_s: float, until_s: float, broken: bool) -> None:
     story = closing_on_a_person()
-    story.pulse_signal(3.2, 4.5, "open_limit")
+    story.signal(3.2, "open_limit", True)
     story.trouble(from_s, "shorted-wire", until_s, signal="open-limit")
     assert (NOT_REOPENED in reopened(story, None)) is broken
 
@@ -185,8 +185,34 @@ def test_shorted_open_limit_hides_a_closing(from_s: float, until_s: float, broke
 def test_shorted_closed_limit_hides_a_closing(made_s: float, until_s: float, broken: bool) -> None:
     """Once it is steady: a limit that flickers ends no guard."""
     story = closing_on_a_person()
-    story.pulse_signal(made_s, 4.5, "closed_limit")
+    story.signal(made_s, "closed_limit", True)
     story.trouble(made_s, "shorted-wire", until_s, signal="closed-limit")
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize("control", ["", "maintenance"])
+@pytest.mark.parametrize("limit", ["open", "closed"])
+@pytest.mark.parametrize(("reopened_s", "broken"), [(4.81, set()), (4.83, {LATE}), (None, {NOT_REOPENED})])
+def test_closing_that_a_wire_shows_again_is_judged(
+    reopened_s: float | None, broken: set[Rule], limit: str, control: str
+) -> None:
+    """Its wire is shorted from 3.2 s to 4.5 s, with somebody in the way since 4.0 s, and maybe a lease."""
+    story = closing_on_a_person()
+    story.pulse_signal(3.2, 4.5, f"{limit}_limit")
+    story.trouble(3.2, "shorted-wire", 4.5, signal=f"{limit}-limit")
+    if control:
+        story.command(3.4, control, "c2", duration_s=60.0)
+        story.answer(3.45, "c2")
+    assert reopened(story, reopened_s) & {LATE, NOT_REOPENED} == broken
+
+
+@pytest.mark.parametrize(("left_s", "broken"), [(3.35, True), (3.25, False)])
+def test_shorted_limit_beside_the_other_hides_nothing(left_s: float, broken: bool) -> None:
+    """A door that is shown at both ends is at none of them; the open one is left at 3.3 s."""
+    story = closing_on_a_person()
+    story.pulse_signal(3.11, left_s, "open_limit")
+    story.signal(3.11, "closed_limit", True)
+    story.trouble(3.11, "shorted-wire", 9.0, signal="closed-limit")
     assert (NOT_REOPENED in reopened(story, None)) is broken
 
 
@@ -229,8 +255,8 @@ def test_flicker_of_a_closed_end_is_not_judged(
     ],
 )
 def test_other_wire_hides_nothing(signal: str, until_s: float, broken: bool) -> None:
-    """The wire of the open limit, for as long as a reading and its reaction take."""
-    story = closing_on_a_person()
+    """The wire of the open limit, for as long as a reading and its reaction take; then the way is free."""
+    story = closing_on_a_person(left_s=4.7)
     story.pulse_signal(3.2, until_s, "open_limit")
     story.trouble(3.5, "shorted-wire", 9.0, signal=signal)
     assert (NOT_REOPENED in reopened(story, None)) is broken
@@ -412,8 +438,8 @@ def test_release_lost_after_lost_readings(released_s: float | None, reopened_s: 
 
 @pytest.mark.parametrize(("fault", "broken"), [("chatter", False), ("stuck-boom", True)])
 def test_limit_that_chatters_hides_a_closing(fault: str, broken: bool) -> None:
-    """If every reading finds it made."""
-    story = closing_on_a_person()
+    """If every reading finds it made, until the way is free."""
+    story = closing_on_a_person(left_s=4.7)
     story.pulse_signal(3.15, 3.7, "closed_limit")
     story.pulse_signal(3.75, 4.5, "closed_limit")
     story.polls(0.2, 9.0)
