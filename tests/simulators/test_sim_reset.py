@@ -12,8 +12,10 @@ from support.patience import PATIENCE_S
 
 from simulators.control import send_command
 from simulators.errors import SimulatorError
+from simulators.links.tcp_service import TcpService
 from simulators.passport.accessis import ocr_frame
 from simulators.post import Post
+from simulators.registry import KINDS, parse_settings
 from simulators.simulator import EmitCallback, Simulator
 
 pytestmark = pytest.mark.usefixtures("forked_simulators")
@@ -189,3 +191,86 @@ async def test_kind_without_reset_says_so() -> None:
 
     with pytest.raises(SimulatorError, match="this kind does not support clear or reset"):
         await Lamp().reset()
+
+
+SERVED = {"port": 0}
+OTHERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]] = {
+    "ocr-scanner": (
+        {"model": "newland", "path": "{path}"},
+        [{"fault": "silence", "args": {"for_s": 600}}, {"fault": "garbage"}, {"fault": "unplug"}],
+        {"plugged": True, "faults_pending": 0},
+    ),
+    "desko": (
+        SERVED,
+        [{"fault": "reader-unplugged"}, {"fault": "wrong-credentials"}],
+        {"document": "absent"},
+    ),
+    "regula-server": (SERVED, [{"fault": "garbage"}], {}),
+    "nb1010": (
+        SERVED,
+        [{"fault": "zero-image", "args": {"images": 9}}, {"fault": "stuck-finger"}, {"fault": "unplug"}],
+        {"plugged": True, "touched": False, "faults_pending": 0},
+    ),
+    "zfm": (
+        {"path": "{path}"},
+        [{"fault": "wrong-password"}, {"fault": "stuck-finger"}, {"fault": "unplug"}],
+        {"plugged": True, "touched": False, "faults_pending": 0},
+    ),
+    "ws-bd": (
+        SERVED,
+        [{"fault": "lock-held"}, {"fault": "service-dies", "args": {"capturing": False}}],
+        {"locked": False},
+    ),
+    "camera-rtsp": (SERVED, [{"fault": "stall"}, {"fault": "stale-picture"}, {"fault": "service-dies"}], {}),
+    "camera-onvif": (
+        SERVED | {"rtsp_port": 0, "discoverable": False},
+        [{"fault": "wrong-clock"}, {"fault": "subscriptions-refused"}, {"fault": "service-dies"}],
+        {"subscriptions": 0},
+    ),
+    "anpr-hikvision": (SERVED, [{"fault": "late"}, {"fault": "service-dies"}], {"listening": 0}),
+    "anpr-dahua": (SERVED, [{"fault": "wrong-credentials"}, {"fault": "service-dies"}], {"listening": 0}),
+    "anpr-axis": (
+        SERVED | {"push_to": "http://127.0.0.1:9/"},
+        [{"fault": "misread"}, {"fault": "service-dies"}],
+        {},
+    ),
+    "serial-relay": (
+        {"path": "{path}", "model": "numato", "outputs": {"open": 0}},
+        [{"fault": "power-cut"}, {"fault": "key-switch"}, {"fault": "stuck-boom"}],
+        {"at_rest": True},
+    ),
+    "osdp-reader": (
+        {"path": "{path}", "outputs": {"open": 0}},
+        [{"fault": "silence"}, {"fault": "fire"}, {"fault": "unplug"}],
+        {"at_rest": True},
+    ),
+}
+HERE = {"serial-mrz", "document-bridge", "uru4000", "camera-snapshot", "modbus-barrier"}
+"""Kinds of the post above."""
+
+
+def test_every_kind_is_reset_in_a_test() -> None:
+    assert OTHERS.keys() | HERE == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+async def test_every_fault_of_other_kinds_ends_with_reset(tmp_path: Path, kind: str) -> None:
+    settings, faults, after = OTHERS[kind]
+    table = {key: str(tmp_path / "line") if value == "{path}" else value for key, value in settings.items()}
+    simulator = parse_settings({"name": "lane-1/device", "kind": kind, **table}).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(simulator.run(lambda event, _: ready.set() if event == "ready" else None))
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await ready.wait()
+            for fault in faults:
+                await simulator.handle_command("fault", fault)
+            await simulator.reset()
+            await simulator.reset()  # also when nothing is left
+        status = await simulator.handle_command("status", {})
+        assert {key: status[key] for key in after} == after
+        if isinstance(server := getattr(simulator, "server", None), TcpService):
+            assert server.is_running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
