@@ -1,16 +1,26 @@
 """A whole simulated post: the simulators of one file, a process each, and a socket to command them."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import structlog
+from pydantic import ValidationError
 
 from simulators.control import SOCKET_NAME, ControlSocket, send_command, send_command_blocking
+from simulators.control_requests import (
+    VERBS,
+    ClearRequest,
+    ControlRequest,
+    ResetRequest,
+    TruthRequest,
+    WaitRequest,
+)
 from simulators.errors import SimulatorError
 from simulators.postfile import PostFileError, load_post
 from simulators.subprocesses import OnEvent, SimulatorProcess
@@ -27,6 +37,8 @@ __all__ = [
     "socket_path",
 ]
 
+RequestT = TypeVar("RequestT", bound=ControlRequest)
+
 RUN_VARIABLE = "BORDERPOST_RUN"
 """Variable for `${BORDERPOST_RUN}` in a post's file; the run directory unless the environment sets it."""
 
@@ -38,6 +50,10 @@ def socket_path(run_dir: str | os.PathLike[str]) -> Path:
 
 def _log_event(name: str, event: str, details: Mapping[str, Any]) -> None:
     structlog.get_logger("simulators").info(event, simulator=name, **details)
+
+
+WAIT_POLL_S = 0.02
+"""Time between two looks at a status that a request waits for, in seconds."""
 
 
 class Post:
@@ -83,8 +99,58 @@ class Post:
                 return {"ok": True, "simulators": {name: await self._status(name) for name in names}}
             case "insert" | "remove" | "fault" as verb:
                 return await self._member(arguments.pop("name", None)).request(verb, arguments)
+            case "truth":
+                return await self._truth(_checked(request, TruthRequest))
+            case "clear":
+                return await self._restore("clear", _checked(request, ClearRequest))
+            case "reset":
+                return await self._restore("reset", _checked(request, ResetRequest))
+            case "wait":
+                return await self._wait(_checked(request, WaitRequest))
             case other:
-                raise SimulatorError(f"do: {other!r} is not one of list, status, insert, remove, fault")
+                raise SimulatorError(f"do: {other!r} is not one of {', '.join(VERBS)}")
+
+    async def _truth(self, asked: TruthRequest) -> dict[str, Any]:
+        """Return the truth about the last presentations of one simulator, or of all that keep it."""
+        found: list[dict[str, Any]] = []
+        for member in self._asked(asked.name):
+            answer = await member.request("truth", {"last": asked.last})
+            if answer["ok"]:
+                found += [{"simulator": member.name, **each} for each in answer["presented"]]
+            elif asked.name:
+                return answer
+        return {"ok": True, "presented": sorted(found, key=lambda each: str(each["at"]))[-asked.last :]}
+
+    async def _restore(self, verb: str, asked: ClearRequest | ResetRequest) -> dict[str, Any]:
+        """End faults, or also remove what was presented, at one simulator or at all that run."""
+        restoring = (_restored(one, verb, asked.within_s) for one in self._asked(asked.name))
+        failed = await asyncio.gather(*restoring)
+        if any(failed):
+            raise SimulatorError("; ".join(filter(None, failed)))
+        return {"ok": True}
+
+    async def _wait(self, asked: WaitRequest) -> dict[str, Any]:
+        """Wait until the status of a simulator has these values."""
+        name, until = asked.name, asked.until
+        status: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(asked.within_s):
+                while True:
+                    status = await self._status(name)
+                    if strange := sorted(until.keys() - status.keys()):
+                        raise SimulatorError(f"until: {name} has no {', '.join(strange)} in its status")
+                    if all(status[key] == value for key, value in until.items()):
+                        return {"ok": True, "simulators": {name: status}}
+                    await asyncio.sleep(WAIT_POLL_S)
+        except TimeoutError:
+            found = ", ".join(f"{key} is {json.dumps(status[key])}" for key in until if key in status)
+            raise SimulatorError(
+                f"wait: after {asked.within_s:g} s {found or 'it has not answered'}"
+            ) from None
+
+    def _asked(self, name: str | None) -> list[SimulatorProcess]:
+        """Return the simulator of that name; without one all that run."""
+        return [self._member(name)] if name else [one for one in self.members.values() if one.pid]
 
     def _member(self, name: object) -> SimulatorProcess:
         if isinstance(name, str) and name in self.members:
@@ -98,6 +164,27 @@ class Post:
         answer = await member.request("status", {})
         answer.pop("ok")
         return answer | {"running": True, "pid": member.pid}
+
+
+async def _restored(member: SimulatorProcess, verb: str, within_s: float) -> str:
+    """Clear or reset one simulator; return why it could not, with its name, or an empty text."""
+    try:
+        async with asyncio.timeout(within_s):
+            answer = await member.request(verb, {})
+    except TimeoutError:
+        return f"{member.name}: {verb}: not at rest after {within_s:g} s"
+    except SimulatorError as error:
+        return str(error)
+    return "" if answer["ok"] else f"{member.name}: {answer['error']}"
+
+
+def _checked(arguments: Mapping[str, Any], model: type[RequestT]) -> RequestT:
+    """Return the arguments as a request; raise SimulatorError for invalid ones."""
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SimulatorError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _absolute(run_dir: str | os.PathLike[str]) -> Path:

@@ -75,12 +75,23 @@ async def _listen(reader: asyncio.StreamReader, simulator: Simulator, send: Any)
 async def _answer(request: dict[str, Any], simulator: Simulator, send: Any) -> None:
     number, verb = request.pop("id"), request.pop("verb")
     try:
-        answer = {"ok": True} | await simulator.handle_command(verb, request)
+        answer = {"ok": True} | await _perform(simulator, verb, request)
     except SimulatorError as error:
         answer = {"ok": False, "error": str(error)}
     except TypeError as error:  # an argument that the verb does not have
         answer = {"ok": False, "error": f"{verb}: {str(error).rpartition('() ')[2]}"}
     send(answer | {"id": number})
+
+
+async def _perform(simulator: Simulator, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    match verb:
+        case "clear":
+            await simulator.clear_faults(**arguments)
+        case "reset":
+            await simulator.reset(**arguments)
+        case _:
+            return await simulator.handle_command(verb, arguments)
+    return {}
 
 
 def _reason(error: BaseException | None) -> str:

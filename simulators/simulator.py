@@ -6,6 +6,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from simulators.errors import SimulatorError
+
 FaultT = TypeVar("FaultT")
 
 EmitCallback = Callable[[str, Mapping[str, Any]], None]
@@ -28,6 +30,20 @@ class Simulator(ABC):
 
         Raise SimulatorError if it cannot.
         """
+
+    async def clear_faults(self) -> None:
+        """End all faults: pending ones are discarded, lasting ones end now, cables are plugged in again.
+
+        Raises SimulatorError for a kind that cannot, which another package may have.
+        """
+        raise SimulatorError("this kind does not support clear or reset")
+
+    async def reset(self) -> None:
+        """Clear the faults, remove what was presented, and return once the device is at rest.
+
+        Schedules of the post's file go on. Raises SimulatorError as `clear_faults`.
+        """
+        await self.clear_faults()
 
 
 class SimulatorSettings(BaseModel):

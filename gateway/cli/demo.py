@@ -2,16 +2,12 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import re
-import select
 import sys
 import tempfile
-import tomllib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -19,6 +15,14 @@ import typer
 from gateway.cli._demo.brokers import BrokerError, held_ports, loopback_broker
 from gateway.cli._demo.programs import Program, running
 from gateway.cli._demo.running_demo import published
+from gateway.cli._demo.simulated_post import (
+    SERVICES,
+    port_variables,
+    require_short,
+    simulated_devices,
+    wait_for_devices,
+    write_resolved,
+)
 from gateway.cli._lib.interrupts import Interrupted, Interrupts
 from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
@@ -35,14 +39,6 @@ PORT = 18830
 """Default port of a demo's broker, which the README's examples name."""
 START_S = 20.0
 """Seconds to wait for every device to be online before `duration` begins: one of them may never be."""
-SERVICES = ("CONSOLE", "WEBSOCKET", "READER", "CHIP", "CAMERA", "FINGER")
-"""Services of a demo that listen at a port of their own, as the variables of its files name them."""
-LONGEST_SOCKET = "simulators.sock"
-"""Name of the socket with the longest path in a demo's folder."""
-SOCKET_PATH_MAX = 107
-"""Longest path of a Unix socket, in bytes (unix(7))."""
-READY_S = 60.0
-"""Time for the simulated devices to appear, in seconds."""
 
 
 def demo(
@@ -82,16 +78,14 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
         held_ports(len(SERVICES)) as ports,
     ):
         run_dir = Path(folder)
-        _require_short(run_dir)
+        require_short(run_dir)
         described_by = run_dir / "post.toml"
-        environment = {"BORDERPOST_RUN": folder} | {
-            f"BORDERPOST_{name}_PORT": str(port) for name, port in zip(SERVICES, ports, strict=True)
-        }
+        environment = port_variables(folder, ports)
         os.environ.update(environment)
         with (
             published(described_by) as findable,
             # The simulators first: they take longest, and load while the broker and this program load.
-            _simulators(post, run_dir, interrupts) as (devices, ready),
+            simulated_devices(post, run_dir, interrupts) as (devices, ready),
             loopback_broker(run_dir, port if findable else 0) as (broker, broker_port),
         ):
             environment["BORDERPOST_MQTT_PORT"] = os.environ["BORDERPOST_MQTT_PORT"] = str(broker_port)
@@ -104,9 +98,9 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
                     f"{config} has the profile production: the demo runs only posts for training or test",
                     os.EX_NOPERM,
                 )
-            _write_resolved(config, described_by, environment)
+            write_resolved(config, described_by, environment)
             screen = Screen(described, f"{broker}, 127.0.0.1:{broker_port}", described_by, findable=findable)
-            if not _wait(ready, interrupts):
+            if not wait_for_devices(ready, interrupts):
                 return _ended(devices)
             daemon = [sys.executable, "-m", "gateway", str(described_by)]
             with running("gateway.__main__", daemon, run_dir) as gateway:
@@ -116,46 +110,6 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
                     return _ended(failed)
         silent = screen.summary()
         return 1 if silent and not interrupts.requested else 0
-
-
-def _require_short(run_dir: Path) -> None:
-    """End with EX_CANTCREAT if the demo's sockets cannot be created in its folder."""
-    if len(os.fsencode(run_dir / LONGEST_SOCKET)) > SOCKET_PATH_MAX:
-        exit_with(
-            f"{run_dir}: too long for the demo's sockets (at most {SOCKET_PATH_MAX} bytes)\n"
-            "    set TMPDIR to a shorter folder: TMPDIR=/tmp make demo",
-            os.EX_CANTCREAT,
-        )
-
-
-@contextlib.contextmanager
-def _simulators(post: Path, run_dir: Path, interrupts: Interrupts) -> Iterator[tuple[Program, int]]:
-    """Run the simulated devices.
-
-    Yields their program, and the descriptor that becomes readable when they are ready.
-    """
-    ours, theirs = os.pipe()
-    command = [sys.executable, "-m", "simulators", str(post), "--run-dir", str(run_dir)]
-    try:
-        with contextlib.ExitStack() as stack:
-            try:
-                interrupts.check()
-                program = running("simulators", [*command, "--ready-fd", str(theirs)], run_dir, (theirs,))
-                started = stack.enter_context(program)
-            finally:
-                os.close(theirs)
-            yield started, ours
-    finally:
-        os.close(ours)
-
-
-def _wait(ready: int, interrupts: Interrupts) -> bool:
-    """Wait for the devices; False if their program ended instead. Raises Interrupted."""
-    for _ in range(int(READY_S * 10)):
-        interrupts.check()
-        if select.select([ready], [], [], 0.1)[0]:
-            return bool(os.read(ready, 1))
-    return False
 
 
 async def _watch(
@@ -229,35 +183,3 @@ def _ended(program: Program) -> int:
     console.print(program.last_words, markup=False)
     console.print(f"[red]{program.name} ended by itself with exit code {program.process.wait()}[/]")
     return os.EX_SOFTWARE
-
-
-def _write_resolved(config: Path, copy: Path, environment: Mapping[str, str]) -> None:
-    """Copy a post's file with the demo's variables filled in, so that other programs can read it.
-
-    Files that it names relative to its folder are linked beside the copy.
-    """
-    text = config.read_text("utf-8")
-    for name, value in environment.items():
-        filled = json.dumps(value)[1:-1].replace("\\", "\\\\")
-        text = re.sub(rf"\$\{{{name}(:-[^}}]*)?\}}", filled, text)
-    copy.write_text(text)
-    for name in _strings(tomllib.loads(text)):
-        relative = Path(name)
-        if not name or relative.is_absolute() or ".." in relative.parts:
-            continue
-        with contextlib.suppress(OSError, ValueError):
-            if (config.parent / relative).exists():
-                (copy.parent / relative).parent.mkdir(parents=True, exist_ok=True)
-                (copy.parent / relative).symlink_to((config.parent / relative).absolute())
-
-
-def _strings(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for inner in value.values():
-                yield from _strings(inner)
-        case list():
-            for inner in value:
-                yield from _strings(inner)

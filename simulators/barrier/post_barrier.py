@@ -23,6 +23,10 @@ from simulators.simulator import EmitCallback, ScheduledFault, Simulator, Simula
 
 KEPT = 10_000
 """Number of log entries kept in memory."""
+REST_POLL_S = 0.02
+"""Time between two looks whether the barrier is at rest, in seconds."""
+LOOKS_PER_PRESS = 50
+"""Looks until the button is pressed again: a stop circuit may have disabled it."""
 EMITTED_EVENTS = {
     "arrival", "passage", "turned-back", "gave-up", "left", "motion", "hit", "both-contacts", "fault",
 }  # fmt: skip
@@ -183,6 +187,22 @@ class PostBarrier(Simulator):
                 return self._status()
         raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
 
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.site.clear_faults()
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: the lane is empty, and every door that is open closes, by its button."""
+        barrier = self.site.barrier
+        await self.clear_faults()
+        barrier.clear_lane()
+        looks = 0
+        while not barrier.is_at_rest:
+            if looks % LOOKS_PER_PRESS == 0:
+                barrier.close_doors()
+            looks += 1
+            await asyncio.sleep(REST_POLL_S)
+
     def _insert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
             arrival = Arrival.model_validate(arguments)
@@ -204,6 +224,7 @@ class PostBarrier(Simulator):
             "signals": barrier.signals,
             "relays": {str(board.unit): board.relays.coils for board in self.site.boards},
             "vehicles": len(barrier.lane.vehicles),
+            "at_rest": barrier.is_at_rest,
             "counts": dict(self.counts),
         }
 

@@ -70,9 +70,12 @@ class Camera(Simulator):
     ) -> None:
         self.settings = settings
         self.access = settings.access
+        self.view = view
+        """View of its settings, to which `reset` returns."""
         self.sensor = Sensor(view, settings.pixels, settings.seed)
         self.waiting = WaitingFaults()
         self._faults = faults
+        self._password_back: asyncio.TimerHandle | None = None
         self._emit: EmitCallback = lambda _event, _details: None
         self.tasks: asyncio.TaskGroup
         """Background tasks while it runs."""
@@ -111,6 +114,22 @@ class Camera(Simulator):
         raise SimulatorError(
             f"{self.settings.kind} does not support {verb!r} this way: use insert, fault or status"
         )
+
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.waiting.clear()
+        if self._password_back is not None:
+            self._password_back.cancel()
+        self.access.password = self.settings.password
+        self.sensor.thaw()
+        self.sensor.clock_off_s = 0.0
+        self.sensor.size = self.settings.pixels
+        await self.server.resume()
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also returns to the view of the settings."""
+        await self.clear_faults()
+        self.sensor.set_view(replace(self.view))
 
     def insert(self, *_places: Any, **given: Any) -> dict[str, Any]:
         """Change the view: see `set_view`, unless the kind overrides it."""
@@ -176,7 +195,7 @@ class Camera(Simulator):
         before = self.access.password
         self.access.password = before + "+"
         if for_s is not None:
-            asyncio.get_running_loop().call_later(for_s, self._restore, before)
+            self._password_back = asyncio.get_running_loop().call_later(for_s, self._restore, before)
 
     def _restore(self, password: str) -> None:
         self.access.password = password

@@ -272,6 +272,10 @@ class WaitingFaults:
         until = fault.times if fault.for_s is None else time.monotonic() + fault.for_s
         self._pending.append((fault, until))
 
+    def clear(self) -> None:
+        """Discard all."""
+        self._pending.clear()
+
     def take(self) -> "ActiveFaults":
         """Return the faults of one answer."""
         now_s = time.monotonic()

@@ -63,6 +63,10 @@ class Sensor:
         self.expose()
         self._frozen_until_s = time.monotonic() + for_s
 
+    def thaw(self) -> None:
+        """Take new pictures again."""
+        self._frozen_until_s = 0.0
+
     def set_view(self, view: View, for_s: float | None = None) -> None:
         """Change the view: for some seconds, or permanently."""
         before, self.view = self.view, view

@@ -69,6 +69,11 @@ class Nb1010(UsbScanner):
         else:
             super().inject_scanner_fault(fault)
 
+    def clear_faults(self) -> None:
+        """See `UsbScanner.clear_faults`."""
+        self._empty_images = 0
+        super().clear_faults()
+
     def control(self, setup: Setup, data: bytes = b"") -> bytes:  # noqa: ARG002 - all refused
         """Refuse: the device has no control requests of its own."""
         raise Stall

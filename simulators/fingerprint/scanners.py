@@ -157,6 +157,10 @@ class UsbScannerSimulator(ScannerSimulator):
         """See `ScannerSimulator`."""
         return self.settings.fault_of(name, arguments)
 
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.scanner.clear_faults()
+
     async def inject_fault(self, fault: Fault) -> None:
         """See `ScannerSimulator`."""
         if isinstance(fault, DirtySensor):
@@ -213,6 +217,10 @@ class ZfmSimulator(ScannerSimulator):
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
         """See `ScannerSimulator`."""
         return zfm_fault(name, arguments)
+
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.module.clear_faults(self.settings.password)
 
     async def inject_fault(self, fault: Fault) -> None:
         """See `ScannerSimulator`."""

@@ -86,6 +86,14 @@ class ScannerSimulator(Simulator):
     async def inject_fault(self, fault: Fault) -> None:
         """Inject a fault."""
 
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also lifts the finger."""
+        for task in tuple(self._lifting):
+            task.cancel()
+        await asyncio.gather(*self._lifting, return_exceptions=True)
+        self.platen.lift()
+        await self.clear_faults()
+
     @abstractmethod
     def status(self) -> dict[str, Any]:
         """Return its present state."""

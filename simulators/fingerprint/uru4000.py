@@ -212,6 +212,13 @@ class Uru4000(UsbScanner):
             case _:
                 super().inject_scanner_fault(fault)
 
+    def clear_faults(self) -> None:
+        """See `UsbScanner.clear_faults`; a status that requires a power cycle ends with one."""
+        self._empty_images = self._bad_headers = self._no_scan_power = 0
+        if self.status & FAULT:
+            self.unplug()
+        super().clear_faults()
+
     # Registers.
 
     def control(self, setup: Setup, data: bytes = b"") -> bytes:

@@ -43,12 +43,22 @@ class UsbScanner(UsbDevice):
             case _:
                 raise SimulatorError(f"{self.description.product} cannot have {type(fault).__name__}")
 
+    def clear_faults(self) -> None:
+        """See `UsbDevice.clear_faults`: also cleans the glass."""
+        self._cancel_timers()
+        self.platen.set_dirty(False)
+        self.platen.set_stuck(False)
+        super().clear_faults()
+
     def close(self) -> None:
         """Unplug permanently."""
+        self._cancel_timers()
+        super().close()
+
+    def _cancel_timers(self) -> None:
         for timer in (self._wiping, self._loosening):
             if timer is not None:
                 timer.cancel()
-        super().close()
 
 
 def _undone(

@@ -298,6 +298,12 @@ class WsBdService:
         if self.lock == OTHER_CLIENT:
             self.lock = None
 
+    def clear_faults(self) -> None:
+        """Discard pending faults, and end lasting ones."""
+        self.faults.clear()
+        self.slow_s, self.garbage = 0.0, 0
+        self._released()
+
     def reset(self) -> None:
         """Reset to the state after a start."""
         self.sessions.clear()
@@ -325,6 +331,16 @@ class WsBdSimulator(HttpSimulator):
         async with self.server:
             emit("ready", self.summary())
             await asyncio.Event().wait()
+
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.service.clear_faults()
+        await self.server.resume()
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also takes the finger away."""
+        self.service.finger.clear()
+        await self.clear_faults()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`: `insert` places a finger, `fault` takes its name and `args`."""

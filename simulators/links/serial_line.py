@@ -76,6 +76,8 @@ class SerialLine:
         self._slave = ""
         self._host: Literal["absent", "arriving", "listening"] = "absent"
         self._visit = 0
+        self._endings = 0
+        """Number of calls of `end_output`."""
         self._held: bytearray | None = None
         """The host's output in a stalled adapter; None while the adapter works."""
         self._is_discarding = True
@@ -158,11 +160,14 @@ class SerialLine:
         do not mix: a second one waits for the first. A host that closes the port ends the message; the next
         host does not get the rest.
         """
+        endings = self._endings
         async with self._sending:
             if self._host == "absent" and self._master is not None:
                 self._stop_settling()
                 self._look()  # a host may have come since the last check
             await self._until(lambda: self._host != "arriving")
+            if endings != self._endings:
+                return False
             visit, step = self._visit, chunk or max(len(data), 1)
             for start in range(0, len(data), step):
                 if start:
@@ -170,6 +175,11 @@ class SerialLine:
                 if not await self._write(data[start : start + step], visit):
                     return False
             return self.has_host
+
+    def end_output(self) -> None:
+        """End the messages that have begun or wait: the host gets no more of them."""
+        self._visit += 1
+        self._endings += 1
 
     def call_soon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine in a task that ends before the line is closed."""

@@ -76,6 +76,16 @@ class TcpService(ABC):
         if for_s is not None:
             self._reviving = asyncio.create_task(self._revive(for_s))
 
+    async def resume(self) -> None:
+        """Listen again now, if the service was stopped."""
+        if self._reviving is not None:
+            self._reviving.cancel()
+            await asyncio.gather(self._reviving, return_exceptions=True)
+            self._reviving = None
+        if self._listener is None:
+            await self._silent()
+            self._listen()
+
     async def _revive(self, for_s: float) -> None:
         await asyncio.sleep(for_s)
         await self._silent()

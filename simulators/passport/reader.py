@@ -48,6 +48,7 @@ class MrzReader(ABC):
         self.counters = Counters()
         self.faults = PendingFaults()
         self._mute_until = 0.0
+        self._resets = 0
 
     @abstractmethod
     def frame(self, lines: Sequence[str]) -> bytes:
@@ -84,6 +85,19 @@ class MrzReader(ABC):
             case ReadFault():
                 self.faults.add(fault)
 
+    def clear_faults(self) -> None:
+        """Discard pending faults, end lasting ones, and plug in the cable."""
+        self.faults.clear()
+        self._mute_until = 0.0
+        self.line.replug()
+
+    def reset(self) -> None:
+        """Clear the faults, remove the document, and send no more of earlier reads."""
+        self.clear_faults()
+        self.remove()
+        self._resets += 1
+        self.line.end_output()
+
     async def transmit(self, lines: tuple[str, ...]) -> bool:
         """Send the lines with the faults that are due."""
         faults = self.faults.take()
@@ -92,8 +106,9 @@ class MrzReader(ABC):
         sent = Transmission(self.frame(lines))
         for fault in faults:
             sent = fault.frame(sent)
+        resets = self._resets
         await asyncio.sleep(sent.delay_s)
-        if sent.is_suppressed:
+        if sent.is_suppressed or resets != self._resets:
             return False
         received = await self.send(sent.data, chunk=sent.chunk, every_s=sent.every_s)
         if sent.then_unplug:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
+from simulators.cast.presented import PresentedDocuments, drawn_truth
 from simulators.errors import SimulatorError
 from simulators.faults import AnyFault, fault_of
 from simulators.links.serial_line import SerialLine
@@ -138,6 +139,7 @@ class SerialMrz(Simulator):
         self.line = SerialLine.open_at(settings.path)
         self.reader = settings.build_reader(self.line)
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
+        self.presented = PresentedDocuments()
         self._lying_there: object | None = None
         self._emit: EmitCallback = lambda _event, _details: None
 
@@ -155,17 +157,32 @@ class SerialMrz(Simulator):
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`.
 
-        `insert`: `format` and `fields` of a Document, or raw `lines`; with `barcode`, the holder of the
-        document shows a barcode of that kind, with the fault `seal_fault`. `fault`: its name and `args`.
+        `insert`: a `member` of the cast; or `format` and `fields` of a Document, or raw `lines`; with
+        `barcode`, the holder of the document shows a barcode of that kind, with the fault `seal_fault`.
+        `truth`: about the `last` presentations. `fault`: its name and `args`.
         """
         match verb:
             case "insert":
                 return await self._insert(**arguments)
             case "fault":
                 return await self._fault(**arguments)
+            case "truth":
+                return {"presented": self.presented.last(arguments.get("last", 1))}
             case "status":
                 return self._status()
-        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
+        raise SimulatorError(
+            f"{self.settings.kind} does not support {verb!r}: use insert, fault, truth or status"
+        )
+
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.reader.clear_faults()
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also discards a read that is not sent yet."""
+        self._lying_there = None
+        self.presented.clear()
+        self.reader.reset()
 
     async def _insert(
         self,
@@ -174,7 +191,12 @@ class SerialMrz(Simulator):
         lines: list[str] | None = None,
         barcode: str | None = None,
         seal_fault: Mapping[str, Any] | None = None,
+        member: str | None = None,
     ) -> dict[str, Any]:
+        if member is not None:
+            if format is not None or fields or lines is not None or barcode or seal_fault:
+                raise SimulatorError("insert: a member of the cast has its document: omit all else")
+            return await self._insert_member(member)
         try:
             kind = None if barcode is None else BarcodeKind(barcode)
             if kind is not None and (self._authority is None or lines is not None):
@@ -190,11 +212,22 @@ class SerialMrz(Simulator):
                 document = self.travellers.document(Format(format) if format else None, **(fields or {}))
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
+        self.presented.note(drawn_truth(None if lines is not None else True))
         received = await self._present(document)
         if kind is not None and isinstance(document, Document):
             await self._scan(kind, document, fault)
         self.line.call_soon(self._remove_later())
         return {"heard": received, "lines": list(lines_of(document))}
+
+    async def _insert_member(self, name: str) -> dict[str, Any]:
+        from simulators.cast.members import member_of  # loads chips
+
+        member = member_of(name)
+        lines = member.presentation().lines
+        truth = self.presented.note(member)
+        received = await self._present(lines)
+        self.line.call_soon(self._remove_later())
+        return {"heard": received, "lines": list(lines), "truth": truth}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -263,6 +296,7 @@ class SerialMrz(Simulator):
                 continue
             pause = every_s + chance.uniform(-1, 1) * self.settings.jitter_s
             document = self.travellers.document()
+            self.presented.note(drawn_truth(True))
             await self._present(document)
             if self.settings.barcodes is not None and (kind := self.settings.barcodes.draw(barcodes)):
                 await self._scan(kind, document)

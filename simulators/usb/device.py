@@ -263,6 +263,11 @@ class UsbDevice(ABC):
                 if for_s is not None:
                     self.call_later(for_s, lambda: self._spare(fault))
 
+    def clear_faults(self) -> None:
+        """Discard pending faults, and plug in the cable."""
+        self._faults.clear()
+        self.replug()
+
     @property
     def faults_pending(self) -> int:
         """Number of faults that have not applied yet."""

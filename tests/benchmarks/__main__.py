@@ -16,6 +16,7 @@ from benchmarks.latency.camera import cameras
 from benchmarks.latency.command import commands
 from benchmarks.latency.console import consoles
 from benchmarks.latency.finger import fingers
+from benchmarks.latency.posts import posts
 
 MEASURES = [
     "lives",
@@ -29,6 +30,7 @@ MEASURES = [
     "barriers",
     "cameras",
     "consoles",
+    "posts",
 ]
 CACHE = ROOT / ".cache" / "bench"
 
@@ -123,6 +125,8 @@ def main() -> int:
         attempt("cameras", GATEWAY, lambda: results.cameras.extend(cameras(count, idle_s)))
     if "consoles" in selected:
         attempt("consoles", GATEWAY, lambda: results.consoles.extend(consoles(options.lines)))
+    if "posts" in selected:
+        attempt("posts", GATEWAY, lambda: results.posts.append(posts(3 if options.quick else 10)))
     report.show(console, results)
     chosen = {name: str(value) for name, value in vars(options).items()}
     report.write(options.json, results, chosen)

@@ -18,6 +18,7 @@ from benchmarks.latency.camera import CameraTimes
 from benchmarks.latency.command import CommandTimes
 from benchmarks.latency.console import ConsoleTimes
 from benchmarks.latency.finger import FingerTimes
+from benchmarks.latency.posts import PostTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
 
@@ -36,6 +37,7 @@ class Results:
     barriers: list[BarrierTimes] = field(default_factory=list)
     cameras: list[CameraTimes] = field(default_factory=list)
     consoles: list[ConsoleTimes] = field(default_factory=list)
+    posts: list[PostTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """What was not measured, with the reason."""
 
@@ -143,6 +145,8 @@ def budgets(results: Results) -> list[Budget]:
     for barrier in results.barriers:
         p99 = percentile(barrier.wire_ms, 0.99)
         judge(f"{barrier.command}: call to frame on the wire, p99, ms", "<= 100", p99, 100)
+    for post in results.posts:
+        judge("start of a simulated post of four families, s", "<= 1.5", Figure.of(post.devices_s), 1.5)
     cut = results.cuts.get(GATEWAY.name)
     if cut is not None:
         whole = cut.delivered == cut.sent and not cut.repeated
@@ -168,6 +172,7 @@ def show(console: Console, results: Results) -> None:
     _show_barriers(console, results)
     _show_cameras(console, results)
     _show_consoles(console, results)
+    _show_posts(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
     for column in ("what", "allowed", "measured", ""):
         verdicts.add_column(column, justify="left" if column == "what" else "right")
@@ -285,6 +290,19 @@ def _show_consoles(console: Console, results: Results) -> None:
         shares = [_digits(percentile(times.latencies_ms, share)) for share in (0.5, 0.99)]
         cost = [_digits(times.cpu_percent), _digits(times.pss_mib)]
         table.add_row(str(times.pages), str(len(times.latencies_ms)), *shares, *cost)
+    _print(console, table)
+
+
+def _show_posts(console: Console, results: Results) -> None:
+    table = Table(title="Start of a simulated post of four families, s", title_justify="left")
+    for column in ("from the start of its devices until", "median", "least", "most"):
+        table.add_column(column, justify="left" if column.startswith("from") else "right")
+    for times in results.posts:
+        rows = {"every device can be opened": times.devices_s, "the same, CPU time": times.cpu_s}
+        rows |= {f"{position} is usable": taken_s for position, taken_s in times.usable_s.items()}
+        rows["all are usable at a workstation"] = times.post_s
+        for what, taken_s in rows.items():
+            table.add_row(what, *map(_digits, spread(taken_s)))
     _print(console, table)
 
 

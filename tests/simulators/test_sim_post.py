@@ -136,8 +136,23 @@ async def test_faults_by_command(
 
 
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
-    ({}, "do: None is not one of list, status, insert, remove, fault"),
-    ({"do": "dance"}, "do: 'dance' is not one of list, status, insert, remove, fault"),
+    ({}, "do: None is not one of list, status, insert, remove, fault, truth, clear, reset, wait"),
+    (
+        {"do": "dance"},
+        "do: 'dance' is not one of list, status, insert, remove, fault, truth, clear, reset, wait",
+    ),
+    ({"do": "reset", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
+    ({"do": "reset", "colour": "red"}, "colour: Extra inputs are not permitted"),
+    ({"do": "clear", "within_s": 0}, "within_s: Input should be greater than 0"),
+    ({"do": "wait", "name": "lane-1/reader", "until": {}}, "until: Dictionary should have at least 1"),
+    (
+        {"do": "wait", "name": "lane-1/reader", "until": {"mood": "good"}},
+        "until: lane-1/reader has no mood in its status",
+    ),
+    (
+        {"do": "wait", "name": "lane-1/reader", "until": {"host_connected": True}, "within_s": 0.01},
+        "wait: after 0.01 s ",
+    ),
     ({"do": "insert"}, "name: None is not one of lane-1/reader, lane-2/reader"),
     ({"do": "status", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
     ({"do": "insert", "name": "lane-1/reader", "format": "TD4"}, "insert: 'TD4' is not a valid Format"),

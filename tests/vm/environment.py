@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
+from support.process.ports import free_port
 
 from gateway.client import Workstation
 from simulators.barrier.modbus_site import ModbusSite

@@ -190,6 +190,28 @@ class BarrierMechanics:
         self.settle()
         return number
 
+    def clear_lane(self) -> None:
+        """Remove all vehicles at once."""
+        self.lane.clear()
+        self.settle()
+
+    def close_doors(self) -> None:
+        """Press the close button of every door that is not closed and does not close."""
+        for name, door in self.doors.items():
+            closes = door.boom.driven == "closing" and door.boom.moves(self._now_s)
+            if not closes and not self.signals[signal_name(name, "closed-limit")]:
+                self.press("close", name)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """True if every door is closed and still, and the lane is empty."""
+        now_s = self._now_s
+        closed = all(
+            self.signals[signal_name(name, "closed-limit")] and not door.boom.moves(now_s)
+            for name, door in self.doors.items()
+        )
+        return closed and not self.lane.vehicles
+
     def on_power_lost(self) -> None:
         """Handle a loss of the controllers' supply."""
         for door in self.doors.values():

@@ -194,6 +194,13 @@ class Lane:
         self._log_event("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
         return self._count
 
+    def clear(self) -> None:
+        """Remove all vehicles at once."""
+        for vehicle in self.vehicles:
+            self._log_event("left", vehicle=vehicle.number)
+        self.vehicles.clear()
+        self._admitted.clear()
+
     def is_occupied(self, span: Span, when_s: float) -> bool:
         """Return whether a vehicle is on a stretch of the lane."""
         return any(

@@ -80,6 +80,7 @@ class PlateCamera(HttpCamera):
         self.passages: deque[Passage] = deque(maxlen=KEPT)
         self._vehicles = Vehicles(settings.seed)
         self._passed = 0
+        self._resets = 0
 
     @abstractmethod
     async def announce(self, passage: Passage, met: ActiveFaults) -> None:
@@ -96,6 +97,11 @@ class PlateCamera(HttpCamera):
             if self.server.is_running:
                 self.pass_vehicle(vehicle)
             await asyncio.sleep(every_s + chance.uniform(0, self.lane.jitter_s))
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also discards passages that are still to be sent."""
+        self._resets += 1
+        await super().reset()
 
     def insert(self, **given: Any) -> dict[str, Any]:
         """Let a vehicle pass: the next one, with the given fields."""
@@ -138,7 +144,10 @@ class PlateCamera(HttpCamera):
 
     async def _announce(self, passage: Passage, met: ActiveFaults) -> None:
         if (late := met.get(Late)) is not None:
+            resets = self._resets
             await asyncio.sleep(late.delay_s)
+            if resets != self._resets:
+                return
         await self.announce(passage, met)
 
     def status(self) -> dict[str, Any]:
@@ -167,6 +176,11 @@ class StreamingPlateCamera(PlateCamera):
     @abstractmethod
     def event(self, passage: Passage, met: ActiveFaults) -> bytes:
         """Return a passage as it is sent."""
+
+    async def reset(self) -> None:
+        """See `PlateCamera.reset`."""
+        self.undelivered.clear()
+        await super().reset()
 
     async def announce(self, passage: Passage, met: ActiveFaults) -> None:
         """Send to all clients; with `resends`, and without clients, to the next one."""

@@ -119,6 +119,8 @@ class OnvifCamera(HttpCamera):
         self.events.by_parameters = settings.by_parameters
         self.endpoint = uuid.UUID(int=Random(f"{settings.name}/{settings.seed}").getrandbits(128), version=4)
         self._moving = False
+        self._sensed: set[str] = set()
+        """States of its pictures, and its input, that are reported as active."""
 
     def now(self) -> datetime:
         """Return the time of the camera's clock, in UTC."""
@@ -159,6 +161,10 @@ class OnvifCamera(HttpCamera):
 
     def report_state(self, about: str, *, now: bool) -> None:
         """Publish the start or end of a state of its pictures (see TOPICS) or of its `input`."""
+        if now:
+            self._sensed.add(about)
+        else:
+            self._sensed.discard(about)
         if about == "input":
             source, state = {"InputToken": INPUT}, {"LogicalState": str(now).lower()}
             self.events.publish("tns1:Device/Trigger/DigitalInput", source, state)
@@ -310,6 +316,21 @@ class OnvifCamera(HttpCamera):
                 self.events.points.clear()
             case SubscriptionsRefused(for_s=for_s):
                 self.events.full_until_s = asyncio.get_running_loop().time() + (for_s or inf)
+
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.rtsp.clear_faults()
+        self.events.full_until_s = 0.0
+        await super().clear_faults()
+        await self.rtsp.resume()
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also ends movement and the sensed states."""
+        await super().reset()
+        if self._moving:
+            self.move(now=False)
+        for about in tuple(self._sensed):
+            self.report_state(about, now=False)
 
     def stop_for(self, for_s: float | None) -> None:
         """Stop, and lose all subscriptions."""

@@ -65,6 +65,11 @@ class RtspCamera(Camera):
         if isinstance(fault, NotFound | Slow | Stall | PacketLoss):
             self.server.inject_fault(fault)
 
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.server.clear_faults()
+        await super().clear_faults()
+
     def status(self) -> dict[str, Any]:
         """Return also the number of viewers."""
         return super().status() | {"streams": self.server.client_count}

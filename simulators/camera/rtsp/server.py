@@ -5,6 +5,7 @@ picture of its own moment.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ class RtspServer(TcpService):
         self.pictures_meet = WaitingFaults()
         self.sessions: set[Session] = set()
         self._watched = asyncio.Event()
-        self._client_left = asyncio.Event()
+        self._recheck = asyncio.Event()
         self._stalled_until_s = 0.0
         self._encoder: Encoder | None = None
         # One thread, and not one of the loop's: an encoder must not be used concurrently, nor wait for other
@@ -86,6 +87,13 @@ class RtspServer(TcpService):
                 lasts_s = hold_s or for_s or inf
                 self._stalled_until_s = asyncio.get_running_loop().time() + lasts_s
 
+    def clear_faults(self) -> None:
+        """Discard the pending faults, and end a stall."""
+        self.requests_meet.clear()
+        self.pictures_meet.clear()
+        self._stalled_until_s = 0.0
+        self._recheck.set()
+
     # Pictures
 
     async def run(self) -> None:
@@ -104,15 +112,15 @@ class RtspServer(TcpService):
 
         Until its end or, without one, until all its clients have disconnected.
         """
-        now_s = asyncio.get_running_loop().time()
-        if self._stalled_until_s == inf:
-            watching = set(self.sessions)
-            while watching & self.sessions:
-                self._client_left.clear()
-                await self._client_left.wait()
-            self._stalled_until_s = 0.0
-        elif now_s < self._stalled_until_s:
-            await asyncio.sleep(self._stalled_until_s - now_s)
+        watching, loop = set(self.sessions), asyncio.get_running_loop()
+        while (rest_s := self._stalled_until_s - loop.time()) > 0:
+            if rest_s == inf and not watching & self.sessions:
+                self._stalled_until_s = 0.0
+                return
+            self._recheck.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if rest_s == inf else rest_s):
+                    await self._recheck.wait()
 
     async def _shoot(self, met: ActiveFaults) -> None:
         sessions = [session for session in self.sessions if session.playing]
@@ -162,7 +170,7 @@ class RtspServer(TcpService):
                     self._watch()
         finally:
             self.sessions -= set(mine)
-            self._client_left.set()
+            self._recheck.set()
             self._watch()
 
     def _watch(self) -> None:

@@ -102,6 +102,17 @@ class ZfmModule:
             case _:
                 raise SimulatorError(f"{self.profile.model} cannot have {type(fault).__name__}")
 
+    def clear_faults(self, password: int) -> None:
+        """Discard pending faults, end lasting ones, and plug in the cable; `password` is its own again."""
+        self.faults.clear()
+        self._mute_until = 0.0
+        self.platen.set_stuck(False)
+        self.platen.set_dirty(False)
+        if self.memory.password != password:
+            self.memory.password = password
+            self._power_up()
+        self.line.replug()
+
     async def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         await asyncio.sleep(delay_s)
         action()

@@ -186,6 +186,8 @@ def _signer(issuer: IssuingState, altered_content: _IssuingFaults) -> Certificat
         validity = Validity.spanning(past, before=timedelta(days=200), after=timedelta(days=30))
         return issuer.new_document_signer(scheme, validity=validity)
     if altered_content.by(RevokedSigner):
+        if issuer.revoked_signer is not None:
+            return issuer.revoked_signer
         signer = issuer.new_document_signer(scheme)
         issuer.revoke(signer)
         return signer

@@ -1,6 +1,7 @@
 """Chips of the documents of one reader of a post, with the certificates that an operator is given."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -8,13 +9,14 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from simulators.cast.member import ChipOrder
 from simulators.errors import SimulatorError
 from simulators.mrz import Document, Format
 from simulators.passport.chip.chip import Chip
 from simulators.passport.chip.faults import AlteredGroup, ChipFault
 from simulators.passport.chip.listening_slot import ListeningSlot
 from simulators.passport.chip.pki.issuing_state import IssuingState
-from simulators.passport.chip.profile import Profile
+from simulators.passport.chip.profile import ActiveAuthentication, Profile
 
 
 class ChipSettings(BaseModel):
@@ -45,6 +47,7 @@ class PostChips:
         """Write the state's files, before a host can open the reader; raises SimulatorError."""
         self._settings = settings
         self._issuer = IssuingState.create()
+        self._issuer.revoke_signer_beforehand()
         self._chance = Random(f"{seed}/chips")
         self._slot = ListeningSlot(settings.port)
         write_trust(settings.trust, self._issuer)
@@ -71,9 +74,21 @@ class PostChips:
             return "dead"
         if drawn < self._settings.dead + self._settings.forged:
             faults = [AlteredGroup(group=2)]
-        chip = await asyncio.to_thread(Chip.issue, document, self._issuer, Profile(), faults)
-        await self._slot.place(chip)
+        await self._issue(document, Profile(), faults)
         return "forged" if faults else "genuine"
+
+    async def place_made(self, order: ChipOrder | None) -> str:
+        """Put the chip of a member of the cast on the slot; returns `made`, or `dead` without one."""
+        await self._slot.remove()
+        if order is None:
+            return "dead"
+        active = ActiveAuthentication.ECDSA if order.proves_original else None
+        await self._issue(order.document, Profile(active_authentication=active), order.faults)
+        return "made"
+
+    async def _issue(self, document: Document, profile: Profile, faults: Sequence[ChipFault]) -> None:
+        chip = await asyncio.to_thread(Chip.issue, document, self._issuer, profile, faults)
+        await self._slot.place(chip)
 
     async def remove(self) -> None:
         """Take the chip away."""

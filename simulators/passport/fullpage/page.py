@@ -37,6 +37,8 @@ class Page:
     """False: paper with optical brightener, which security printers do not use."""
     b900_ink: bool = True
     """False: a zone printed with ink that is invisible in infrared light."""
+    is_washed: bool = False
+    """True: detergent makes the whole page bright in ultraviolet light, but not its photo and its zone."""
     face: str | None = None
     """Seed of the portrait, so that it is that of the chip; None: one of the page's own."""
 
@@ -44,6 +46,11 @@ class Page:
     def seed(self) -> str:
         """Seed of the drawing; the same page always looks the same."""
         return "\n".join(self.lines)
+
+    @property
+    def is_bright(self) -> bool:
+        """True if the page is bright in ultraviolet light."""
+        return self.is_washed or not self.dull_paper
 
     def photocopy(self) -> "Page":
         """Return the same page made with a colour copier."""
@@ -101,7 +108,7 @@ def _page(page: Page, light: Light, dpi: int) -> "Image":
     backgrounds = {
         "visible": (226, 232, 219),
         "infrared": (238, 238, 238),
-        "ultraviolet": (16, 14, 34) if page.dull_paper else (196, 206, 246),
+        "ultraviolet": (196, 206, 246) if page.is_bright else (16, 14, 34),
     }
     image = Image.new("RGB", size, backgrounds[light])
     draw = ImageDraw.Draw(image)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from simulators.cast.member import Light
+from simulators.cast.presented import PresentedDocuments, drawn_truth
 from simulators.errors import SimulatorError
 from simulators.http.service import HttpSimulator, ServiceSettings
 from simulators.mrz import Document, Format
@@ -101,6 +103,10 @@ class RegulaSimulator(HttpSimulator):
             emit("ready", self.summary())
             await asyncio.Event().wait()
 
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        self.service.garbage = False
+
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`: `status`, and the fault `garbage`."""
         match verb, dict(arguments):
@@ -131,6 +137,7 @@ class PageReader(HttpSimulator):
         self._emit: EmitCallback = lambda _event, _details: None
         self._leaving: set[asyncio.Task[None]] = set()
         self._presented = 0
+        self.presented = PresentedDocuments()
 
     def _die(self, for_s: float | None) -> None:
         if isinstance(self.service, DeskoService):
@@ -149,15 +156,14 @@ class PageReader(HttpSimulator):
                     await self._arrivals(self.reader.every_s)
         finally:
             await self.scanner.close()
-            for task in tuple(self._leaving):
-                task.cancel()
-            await asyncio.gather(*self._leaving, return_exceptions=True)
+            await self._no_removals()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`.
 
-        `insert`: `format` and `fields` of a Document, or raw `lines` (none: the side of a card without a
-        zone), and `copied`. `remove`: takes the document away before its time. `fault`: its name and `args`.
+        `insert`: a `member` of the cast; or `format` and `fields` of a Document, or raw `lines` (none: the
+        side of a card without a zone), and `copied`. `remove`: takes the document away before its time.
+        `truth`: about the `last` presentations. `fault`: its name and `args`.
         """
         match verb:
             case "remove":
@@ -167,6 +173,8 @@ class PageReader(HttpSimulator):
                 return await self._insert(**arguments)
             case "fault":
                 return self._fault(**arguments)
+            case "truth":
+                return {"presented": self.presented.last(arguments.get("last", 1))}
             case "status":
                 return self.summary() | {
                     "document": self.scanner.state,
@@ -175,8 +183,26 @@ class PageReader(HttpSimulator):
                     "requests": self.server.requests,
                 }
         raise SimulatorError(
-            f"{self.settings.kind} does not support {verb!r}: use insert, remove, fault or status"
+            f"{self.settings.kind} does not support {verb!r}: use insert, remove, fault, truth or status"
         )
+
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`."""
+        await self.scanner.clear_faults()
+        await self.server.resume()
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`: also takes the document off the glass."""
+        await self._remove()
+        await self._no_removals()
+        self.presented.clear()
+        await self.clear_faults()
+
+    async def _no_removals(self) -> None:
+        """Cancel the removals of documents after their dwell time."""
+        for task in tuple(self._leaving):
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def _insert(
         self,
@@ -184,7 +210,12 @@ class PageReader(HttpSimulator):
         fields: Mapping[str, Any] | None = None,
         lines: list[str] | None = None,
         copied: bool = False,
+        member: str | None = None,
     ) -> dict[str, Any]:
+        if member is not None:
+            if format is not None or fields or lines is not None or copied:
+                raise SimulatorError("insert: a member of the cast has its document: omit all else")
+            return await self._insert_member(member)
         document: Document | None = None
         try:
             if lines is not None:
@@ -198,6 +229,24 @@ class PageReader(HttpSimulator):
             raise SimulatorError(f"insert: {error}") from None
         await self.present(page.photocopy() if copied else page, document)
         return {"lines": list(page.lines)}
+
+    async def _insert_member(self, name: str) -> dict[str, Any]:
+        from simulators.cast.members import member_of  # loads chips
+
+        member = member_of(name)
+        made = member.presentation()
+        page = Page(
+            made.lines,
+            dull_paper=made.has_dull_paper,
+            b900_ink=made.has_b900_ink,
+            is_washed=made.is_washed,
+            face=made.document.number,
+        )
+        self._presented += 1
+        chip = {} if self._chips is None else {"chip": await self._chips.place_made(made.chip)}
+        truth = self.presented.note(member)
+        await self._place(page, chip)
+        return {"lines": list(made.lines), "truth": truth}
 
     def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -215,8 +264,12 @@ class PageReader(HttpSimulator):
         chip = {}
         if self._chips is not None:
             chip = {"chip": await self._chips.place(document)}
+        self.presented.note(_drawn_truth(page, document, chip.get("chip")))
+        await self._place(page, chip)
+
+    async def _place(self, page: Page, chip: Mapping[str, str]) -> None:
         await self.scanner.place(page)
-        self._emit("document", {"zone": bool(page.lines), "copied": not page.dull_paper} | chip)
+        self._emit("document", {"zone": bool(page.lines), "copied": not page.dull_paper, **chip})
         task = asyncio.create_task(self._remove_later(self.scanner.placements))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -239,6 +292,16 @@ class PageReader(HttpSimulator):
             page = _page_of(document)
             await self.present(page.photocopy() if chance.random() < self.reader.copied else page, document)
             await asyncio.sleep(every_s)
+
+
+def _drawn_truth(page: Page, document: Document | None, chip: str | None) -> Mapping[str, Any]:
+    """Return the truth about a document outside the cast."""
+    is_copy, is_forged = not page.dull_paper, chip == "forged"
+    if not is_copy and not is_forged:
+        return drawn_truth(None if document is None else True, shows=("chip",) if chip == "dead" else ())
+    forged = [what for what, true in (("whole page", is_copy), ("portrait in the chip", is_forged)) if true]
+    shows: tuple[Light, ...] = ("infrared", "ultraviolet") if is_copy else ()
+    return drawn_truth(False, ", ".join(forged), (*shows, *(("chip",) if is_forged else ())))
 
 
 def _page_of(document: Document) -> Page:

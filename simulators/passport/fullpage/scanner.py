@@ -56,10 +56,10 @@ def findings(page: Page, lights: Sequence[str], *, face: bool) -> list[Result]:
     if "infrared" in lights:
         found.append(_b900(page))
     if "ultraviolet" in lights:
-        word, outcome = _DULL if page.dull_paper else _BRIGHT
-        found += [
-            Result("check", code=code, word=word, outcome=outcome) for code in (UV_PAGE, UV_PHOTO, UV_ZONE)
-        ]
+        for code in (UV_PAGE, UV_PHOTO, UV_ZONE):
+            is_bright = page.is_bright if code == UV_PAGE else not page.dull_paper
+            word, outcome = _BRIGHT if is_bright else _DULL
+            found.append(Result("check", code=code, word=word, outcome=outcome))
     return found
 
 
@@ -131,6 +131,13 @@ class PageScanner:
                 self._soon(for_s, "is_plugged", True)
             case ScanFault():
                 self._faults.append((fault, fault.scans))
+
+    async def clear_faults(self) -> None:
+        """Discard pending faults, end lasting ones, and plug in the reader."""
+        await self.close()
+        self._faults.clear()
+        self.rejects_password = False
+        self.is_plugged = True
 
     def _soon(self, for_s: float | None, attribute: str, value: bool) -> None:
         async def later(seconds: float) -> None:

@@ -93,6 +93,19 @@ class OcrScanner(SerialMrz):
             await self.reader.inject(refusal)
         await super().run(emit)
 
+    async def clear_faults(self) -> None:
+        """See `Simulator.clear_faults`; commands that it refuses by its settings stay refused."""
+        await super().clear_faults()
+        if isinstance(self.reader, CommandedImager):
+            self.reader.refused.clear()
+        for refusal in self._refuses:
+            await self.reader.inject(refusal)
+
+    async def reset(self) -> None:
+        """See `Simulator.reset`."""
+        await super().reset()
+        await self.clear_faults()
+
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         if fault != "refuse":
             return await super()._fault(fault, args)

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.brokers.mosquitto import free_port
 from support.gateway.barriers import TABLE
+from support.process.ports import free_port
 
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
 from benchmarks.latency.command import Quiet

@@ -13,12 +13,13 @@ from typing import cast
 
 import pytest
 import typer
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
 from support.process.command_lines import Borderpost
 from support.process.demos import one_reader
+from support.process.ports import free_port
 
 from gateway.cli import COMMANDS, app
 from simulators.specimens import ERIKSSON_LINES

@@ -14,6 +14,7 @@ from gateway.cli import app
 from gateway.cli import demo as demo_command
 from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli._demo.running_demo import find, link, published
+from gateway.cli._demo.simulated_post import SERVICES, write_resolved
 from gateway.cli._lib import arguments as positions
 from gateway.cli._lib.arguments import default_post_file
 from gateway.cli._lib.interrupts import Interrupts
@@ -85,7 +86,7 @@ def test_resolved_copy(folder: Path) -> None:
     )
     (folder / "run").mkdir()
     copy = folder / "run/post.toml"
-    demo_command._write_resolved(original, copy, {"BORDERPOST_RUN": "/run/x", "BORDERPOST_PORT": "18"})
+    write_resolved(original, copy, {"BORDERPOST_RUN": "/run/x", "BORDERPOST_PORT": "18"})
     assert copy.read_text() == 'a = "/run/x/state"\nb = "18"\nc = "${OTHER:-x}"\nroles = "roles.toml"\n'
     assert (folder / "run/roles.toml").read_text() == 'authority = "KE"'
 
@@ -96,7 +97,7 @@ def test_ports_of_devices_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextlib.contextmanager
     def simulators(*_: object) -> Iterator[None]:
-        for service in demo_command.SERVICES:
+        for service in SERVICES:
             port = int(os.environ[f"BORDERPOST_{service}_PORT"])
             with contextlib.suppress(OSError), socket.socket() as other:
                 other.bind(("127.0.0.1", port))
@@ -106,7 +107,7 @@ def test_ports_of_devices_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BrokerError("far enough")
         yield
 
-    monkeypatch.setattr(demo_command, "_simulators", simulators)
+    monkeypatch.setattr(demo_command, "simulated_devices", simulators)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     with tempfile.TemporaryDirectory(dir="/tmp") as short, Interrupts() as interrupts:
         monkeypatch.setattr(tempfile, "tempdir", short)

@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 from support.brokers.certificates import Authority
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
 from support.console.consoles import log_in, users
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
+from support.process.ports import free_port
 from typer.testing import CliRunner
 
 from gateway.api.models import EventView, LiveUpdate

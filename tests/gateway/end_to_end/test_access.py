@@ -18,10 +18,11 @@ from pathlib import Path
 import aiomqtt
 import pytest
 from support.brokers.certificates import Authority
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
 from support.brokers.stations import StationClient
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.process.ports import free_port
 
 from gateway.client import CommandNotSent, CommandRejected, Workstation
 from gateway.contract.reason_codes import CommandReason

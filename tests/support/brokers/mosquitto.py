@@ -13,16 +13,9 @@ from pathlib import Path
 from typing import Self
 
 from support.patience import PATIENCE_S
+from support.process.ports import free_port
 
 EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def free_port() -> int:
-    """Ask the kernel for an unused TCP port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Mosquitto:

@@ -10,8 +10,9 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
+from support.process.ports import free_port
 
 from gateway.pki.ca import CertificateAuthority, IssuedCertificate
 from gateway.pki.inventory import Deployment

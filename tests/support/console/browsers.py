@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
 from support.console.chromium import CHROMIUM
 from support.console.consoles import PASSWORD, users
 from support.gateway.gateways import GatewayFixture, until
+from support.process.ports import free_port
 
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate

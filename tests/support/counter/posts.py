@@ -11,7 +11,7 @@ from gateway.client import Workstation
 from simulators.mrz import Document
 from simulators.post import Post
 from simulators.travellers import TravellerGenerator
-from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.mosquitto import Mosquitto
 from support.counter.documents import passport
 from support.counter.files import static_server
 from support.counter.pages import (
@@ -26,6 +26,7 @@ from support.counter.pages import (
 from support.gateway.gateways import GatewayFixture, until
 from support.gateway.station_roles import ROLES, permit_commands
 from support.patience import PATIENCE_S
+from support.process.ports import free_port
 
 USERS = {"gateway": "gw", STATION: PASSWORD, "counter-2": "two", "chief": "three"}
 TESTS = Path(__file__).parents[2]

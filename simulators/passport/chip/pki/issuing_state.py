@@ -38,6 +38,8 @@ class IssuingState:
     csca: Certificate
     now: datetime
     revoked: list[Certificate] = field(default_factory=list)
+    revoked_signer: Certificate | None = None
+    """Signer of all documents of a revoked signer; None: each of them has its own."""
     _signer: Certificate | None = None
     _crl_number: int = 0
 
@@ -106,6 +108,11 @@ class IssuingState:
     def revoke(self, certificate: Certificate) -> None:
         """Add a certificate to the revocation list."""
         self.revoked.append(certificate)
+
+    def revoke_signer_beforehand(self) -> None:
+        """Revoke a signer of documents that are issued after the revocation list was written."""
+        self.revoked_signer = self.new_document_signer()
+        self.revoke(self.revoked_signer)
 
     def crl(self, *, validity: Validity | None = None) -> bytes:
         """Return the revocation list, in DER (Doc 9303-12, 7.1.4)."""

@@ -11,6 +11,7 @@ from click.testing import Result
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
+from support.process.ports import free_port
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Recording
@@ -18,7 +19,6 @@ from gateway.cli import app
 from gateway.cli._certify import simulated_technician
 from gateway.cli._certify.criteria import OverallVerdict, Verdict
 from gateway.cli._certify.report import Report
-from gateway.cli._demo.brokers import free_port
 from simulators.post import Post, socket_path
 from simulators.specimens import ERIKSSON
 

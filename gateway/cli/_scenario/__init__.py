@@ -1,0 +1,1 @@
+"""Scenarios of a simulated post: their file, their run, and its report."""

@@ -1,0 +1,83 @@
+"""`borderpost scenario`: play scenarios of a simulated post, for CI and for trainers."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli._lib.interrupts import Interrupted, Interrupts
+from gateway.cli._lib.terminal import console, exit_with, require_simulators
+
+if TYPE_CHECKING:
+    from gateway.cli._scenario.player import StepResult
+    from gateway.cli._scenario.run import ScenarioResult
+
+app = typer.Typer(no_args_is_help=True, help="Play scenarios of a simulated post.")
+
+
+@app.callback()
+def scenario() -> None:
+    """Play scenarios of a simulated post."""
+
+
+@app.command("run")
+def run(
+    files: Annotated[list[Path], typer.Argument(help="Files of scenarios, TOML.")],
+    junit: Annotated[Path | None, typer.Option(help="Write the results here, as JUnit XML.")] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the types of the events of each device here, as JSON: equal for equal runs."
+        ),
+    ] = None,
+) -> None:
+    """Play scenarios, each with a broker, simulated devices and a gateway of its own.
+
+    Exit codes: 0 every step passed; 1 a step failed; 65 a file is no scenario; 69 no broker could be started;
+    75 ended by Ctrl-C or SIGTERM, with all programs.
+    """
+    require_simulators()
+    from gateway.cli._demo.brokers import BrokerError
+    from gateway.cli._scenario.run import run_scenario
+    from gateway.cli._scenario.scenario import ScenarioError, load_scenario
+
+    try:
+        loaded = {str(file): load_scenario(file) for file in files}
+    except ScenarioError as error:
+        exit_with(str(error), os.EX_DATAERR)
+    results: dict[str, ScenarioResult] = {}
+    with Interrupts() as interrupts:
+        try:
+            for name, one in loaded.items():
+                console.print(f"{name}: {one.title}", markup=False, soft_wrap=True)
+                results[name] = run_scenario(one, interrupts, _show)
+                if results[name].disturbed:
+                    lost = ", ".join(results[name].disturbed)
+                    console.print(
+                        f"  disturbed: {lost} lost the link, without a fault of a step", style="yellow"
+                    )
+                if results[name].error:
+                    console.print(results[name].error, style="red", markup=False, soft_wrap=True)
+        except Interrupted:
+            exit_with("ended before the last step", os.EX_TEMPFAIL)
+        except BrokerError as error:
+            exit_with(str(error), os.EX_UNAVAILABLE)
+    if junit is not None:
+        from gateway.cli._scenario.junit import write_junit
+
+        write_junit(junit, results)
+    if events is not None:
+        seen = {
+            name: {"events": result.events, "disturbed": result.disturbed} for name, result in results.items()
+        }
+        events.write_text(json.dumps(seen, indent=1) + "\n")
+    raise typer.Exit(0 if all(result.passed for result in results.values()) else 1)
+
+
+def _show(step: "StepResult") -> None:
+    style = {"passed": "green", "failed": "red", "not run": "dim"}[step.outcome]
+    console.print(f"  {step.outcome:<8} {step.took_s:6.2f} s  {step.title}", style=style, markup=False)
+    if step.text:
+        console.print(f"    {step.text}", style=style, markup=False, soft_wrap=True)
