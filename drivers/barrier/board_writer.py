@@ -13,6 +13,10 @@ from drivers.barrier.wiring import BarrierSettings
 from drivers.command import CommandFailure, CommandRefusal, RefusalReason
 from drivers.links.link import LinkError
 
+RETRY_S = 0.02
+"""Wait before an unacknowledged stop, release or reopening is written again, in seconds."""
+LAST_WRITES_S = 0.5
+"""Time after the loss of a link in which safe writes are repeated before it is closed, in seconds."""
 MAX_WRITES_KEPT = 64
 """Number of recent writes that are kept for the record of a movement."""
 
@@ -40,6 +44,8 @@ class BoardWriter:
         self._publish = publish
         self._movements: set[asyncio.Task[None]] = set()
         """Writes of movements and reopenings that may still wait for the line."""
+        self._safe_writes: set[asyncio.Task[None]] = set()
+        """Stops, releases and reopenings that are being written."""
         self._recent: deque[_Write] = deque(maxlen=MAX_WRITES_KEPT)
 
     def writes_since(self, began_s: float) -> Iterator[RelayWrite]:
@@ -104,6 +110,20 @@ class BoardWriter:
         await self._write_all(one for one in self._machine.due(_now_s()) if one != RELEASE)
         return bool(self._machine.due(_now_s()))
 
+    async def write_last(self) -> None:
+        """Write what is due on a link that was lost, for a short time, before it is closed.
+
+        Readings that fail do not mean that a stop fails as well, and opening the link again takes longer.
+        """
+        until_s = _now_s() + LAST_WRITES_S
+        while _now_s() < until_s:
+            if self._safe_writes:
+                await asyncio.wait(self._safe_writes)
+            elif await self.write_due():
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
     async def _write_all(self, actuations: Iterable[Actuation]) -> None:
         writes = {}
         for actuation in actuations:
@@ -114,6 +134,7 @@ class BoardWriter:
                 self._movements.add(write)
         if not writes:
             return
+        self._safe_writes.update(writes)
         try:
             await asyncio.wait(writes)
         finally:
@@ -121,6 +142,7 @@ class BoardWriter:
                 write.cancel()
             await asyncio.gather(*writes, return_exceptions=True)
             self._movements.difference_update(writes)
+            self._safe_writes.difference_update(writes)
             for write, actuation in writes.items():
                 if write.cancelled():
                     self._machine.on_unanswered(actuation, _now_s())

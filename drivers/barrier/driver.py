@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from drivers import clock
 from drivers.barrier.board import Board
-from drivers.barrier.board_writer import BoardWriter
+from drivers.barrier.board_writer import RETRY_S, BoardWriter
 from drivers.barrier.commands import (
     AcknowledgeEmergency,
     CloseBarrier,
@@ -55,8 +55,6 @@ from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 WRITE_MARGIN_S = 0.1
 """Margin for the way of a frame to the board, in seconds: its inputs must be fresh when it arrives."""
-RETRY_S = 0.02
-"""Wait before an unacknowledged stop, release or reopening is written again, in seconds."""
 STOP_ANSWER_S = 2.0
 """Time without an acknowledgement after which a stop is answered as failed, in seconds; it is repeated on."""
 RECORD_SHOWN_S = 0.2
@@ -379,6 +377,7 @@ class BarrierDriver(Driver[SettingsT]):
             except LinkError:
                 if self._missed_readings.loss is not None:
                     self._publish(self._machine.on_link_lost())
+                    await self._writer.write_last()
                     raise
             is_due = await self._writer.write_due()
             await asyncio.sleep(RETRY_S if is_due else self._pause_s(began_s))

@@ -46,6 +46,8 @@ class HostTimedBoard(ReleasingBoard):
         self._closed_since_s: dict[int, float] = {}
         """Time of the first frame that has closed a relay, or may have, since it was certainly open."""
         self._ends: dict[int, asyncio.Task[None]] = {}
+        self._safe_until_s = 0.0
+        """End of the last acknowledged pulse for a stop or a reopening; a time of the loop."""
         self._stuck: LinkError | None = None
         self._failed_releases = 0
         """Number of releases in a row that the board did not acknowledge."""
@@ -95,6 +97,8 @@ class HostTimedBoard(ReleasingBoard):
                 await self._switch_relay(relay, True, urgent=urgent, before_write=before_write)
                 if lost_reset is not None:
                     raise lost_reset
+                if urgent:
+                    self._safe_until_s = asyncio.get_running_loop().time() + for_s
             except BoardRefused:
                 if permit.is_used and not going_on:
                     self._closed_by_us.discard(relay)
@@ -183,6 +187,7 @@ class HostTimedBoard(ReleasingBoard):
                 self._give_up(min(ours, default=None), error)
             raise
         self._closed_by_us -= ours
+        self._safe_until_s = 0.0
         self._stuck, self._failed_releases = None, 0
 
     def _give_up(self, relay: int | None, error: LinkError) -> None:
@@ -195,10 +200,12 @@ class HostTimedBoard(ReleasingBoard):
     async def _open_on_close(self) -> None:
         """Open the relays that a pulse of this driver still keeps closed.
 
-        If the board does not acknowledge it, this takes longer than its watchdog waits: the next opening
+        A stop or a reopening that the board has acknowledged is not cut short: it will not be repeated. If
+        the board does not acknowledge it, this takes longer than its watchdog waits: the next opening
         begins with readings, which would restart the watchdog.
         """
         self._withdraw_pulses()
+        await asyncio.sleep(self._safe_until_s - asyncio.get_running_loop().time())
         await self._cancel_pulses()
         if self._closed_by_us:
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from adversary.barrier.ended_stories import ENDED
 from adversary.barrier.judge.records import Event, Wire
 from adversary.barrier.rig.lane import Lane
 from adversary.barrier.rig.posts import Post
@@ -136,4 +137,4 @@ UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "slow once": (Post("waveshare-rtu", controller=DUMB), slow_once),
     "person between readings": (Post(TCP, controller=DUMB), person_between_readings),
 }
-ALL_STORIES = STORIES | UNGROUNDED | SILENT
+ALL_STORIES = STORIES | UNGROUNDED | SILENT | ENDED

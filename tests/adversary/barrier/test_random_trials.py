@@ -31,6 +31,8 @@ FOUND = (
     ("kmtronic", 48115),  # a second stop behind a time relay
     ("wirenboard-rtu", 48079),  # a board given up whose relay had just been acknowledged as open
     ("wirenboard-rtu", 48108),  # another master that holds a closing, without a stop contact
+    ("waveshare-rtu", 50037),  # a stop of two doors at the loss of a slow line
+    ("wirenboard-tcp", 50138),  # the same of one door, whose board hangs up
 )
 """Boards and seeds of trials that have found faults of the driver, all mended since."""
 

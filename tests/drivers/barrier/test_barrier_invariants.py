@@ -576,6 +576,22 @@ async def test_invariant_18_lost_board_within_three_polls() -> None:
 
 
 @in_virtual_time
+async def test_invariant_27_stop_at_the_loss_of_its_link_is_repeated() -> None:
+    """It comes in the third reading without a response, and its own frame is lost as well."""
+    async with BarrierFixture() as lane:
+        await lane.ready()
+        lane.site.inject(LostRequest(of="any", exchanges=4))
+        lost = len(lane.log.requests)
+        await lane.until(lambda: len(lane.log.requests) == lost + 3)
+        stopping = asyncio.create_task(lane.stop())
+        await lane.until(lambda: lane.failure)
+        lane.driver.virtual_board.dead = True  # what is not written yet never is
+
+        assert [contact.relay for contact in lane.log.contacts] == [STOP]
+        await stopping
+
+
+@in_virtual_time
 async def test_invariant_18_commands_delay_no_loss() -> None:
     """Readings for commands fail as polls do, and count: with eight in line, the loss is not found later."""
     async with BarrierFixture() as lane:

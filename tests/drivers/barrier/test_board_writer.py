@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from barrier_fixture import ONE_DOOR
 
+from drivers.barrier import board_writer
 from drivers.barrier.board import Board, BoardLate, BoardRefused
 from drivers.barrier.board_writer import BoardWriter
 from drivers.barrier.control.actuation import RELEASE, Actuation, ActuationKind, Decision
@@ -201,3 +202,25 @@ async def test_ended_driver_ends_its_writes(fixture: WriterFixture) -> None:
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert fixture.machine.calls == [("writing", STOP), ("unanswered", STOP)]
+
+
+async def test_last_writes_wait_for_a_stop_that_is_being_written(fixture: WriterFixture) -> None:
+    fixture.machine.pending = [STOP]
+    writing = await fixture.begin(fixture.writer.write_due())
+    last = asyncio.ensure_future(fixture.writer.write_last())
+    await asyncio.sleep(0.01)
+    assert not last.done()
+    fixture.board.answers.set()
+    await asyncio.gather(writing, last)
+    assert len(fixture.board.written) == 1
+
+
+async def test_last_writes_are_repeated_for_a_short_time(
+    fixture: WriterFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_writer, "LAST_WRITES_S", 0.1)
+    fixture.machine.pending = [STOP]
+    fixture.board.failure = LOST
+    await fixture.writer.write_last()
+    assert 2 <= len(fixture.board.written) <= 6
+    assert fixture.machine.calls[-1] == ("unanswered", STOP)

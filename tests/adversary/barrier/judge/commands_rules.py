@@ -17,6 +17,8 @@ STOP_S = 0.3
 FRAME_S = 0.25
 ON_ITS_WAY_S = 0.05
 """Longest time of a frame from the host to the contact, at 9,600 Bd."""
+REPEATED_S = 0.25
+"""Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
 NOTHING_DONE = ("rejected", "expired")
 """States of answers that say that nothing was written."""
 SEEN_S = 0.3
@@ -338,13 +340,26 @@ def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) ->
         text = f"the stop of {name} is written {first.at_s - stop.at_s:.2f} s later"
         case.blame(27, "stop waits", first.at_s, text, stop, first)
     limit_s = until_s + 0.5
-    if not case.contact(door, "stop").ever(stop.at_s, limit_s) and case.reachable(stop.at_s, limit_s + 0.2):
-        motion = _moving(case, door.name, limit_s)
-        if motion:
-            text = f"{name} still moves {limit_s - stop.at_s:.1f} s after a stop: it is not repeated"
-            case.blame(
-                12, "stop is lost", limit_s, text, stop, *written[:3], *case.answers.get(stop.id, [])[:1]
-            )
+    if case.contact(door, "stop").ever(stop.at_s, limit_s) or not case.reachable(stop.at_s, limit_s + 0.2):
+        return
+    if _moving(case, door.name, limit_s) and not _is_every_frame_lost(case, stop, door):
+        text = f"{name} still moves {limit_s - stop.at_s:.1f} s after a stop: it is not repeated"
+        answers = case.answers.get(stop.id, [])
+        case.blame(12, "stop is lost", limit_s, text, stop, *written[:3], *answers[:1])
+
+
+def _is_every_frame_lost(case: Case, stop: Command, door: DoorFacts) -> bool:
+    """Return whether a silent board was written to at each poll of a stop's pulse, and has received nothing.
+
+    No answer is missing then, and no relay can be read.
+    """
+    arrived = [
+        one.wire.arrived for one in case.actions
+        if one.door == door.name and one.contact == "stop" and one.energises
+        and stop.at_s - 1e-6 <= one.at_s <= stop.at_s + case.facts.pulse_s
+    ]  # fmt: skip
+    is_repeated = len(arrived) > case.facts.pulse_s / REPEATED_S
+    return case.facts.is_silent and is_repeated and not any(arrived)
 
 
 def _is_stop_on_its_way(case: Case, stop: Command, door: DoorFacts) -> bool:

@@ -166,7 +166,7 @@ def _is_closed_by_another(case: Case, door: DoorFacts, close: Action, moved_s: f
 
 def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
-        start_s = case.readable_s(max(from_s, _held_until_s(case, door, closing.from_s)))
+        start_s = case.readable_s(max(from_s, _held_until_s(case, door, closing)))
         if start_s >= closing.to_s or to_s - start_s < 0.4 or from_s < 0:
             continue
         if case.signal("emergency").ever(start_s - 1, closing.to_s) or case.signal("key_switch").ever(
@@ -177,7 +177,7 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         if start_s >= closing.to_s or to_s - start_s < 0.4:
             continue
         if _is_at_closed_end(case, door, closing.from_s, start_s + 0.3):
-            continue  # commanded at the closed end, which it has not left
+            continue  # the motor closes it at the closed end, which it has not left
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
         unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.awaited)
@@ -230,22 +230,29 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     _alarmed(case, door, closing)
 
 
-def _held_until_s(case: Case, door: DoorFacts, from_s: float) -> float:
-    """Return when a door whose motor closes it since `from_s` truly leaves the open end where it is stuck."""
-    name = f"{door.name}-open-limit" if door.name else "open-limit"
-    truly = [
+def _held_until_s(case: Case, door: DoorFacts, closing: Closing) -> float:
+    """Return when a door whose motor closes it truly leaves the open end where it is stuck, or the end."""
+    from_s = closing.from_s
+    truly = _truly_made(case, door, "open-limit")
+    is_open = [active for at_s, active in truly if at_s <= from_s][-1:] == [True]
+    left_s = next((at_s for at_s, active in truly if at_s > from_s and not active), case.end_s)
+    held_s = min(left_s, closing.to_s)
+    is_stuck = any(
+        one.name == "stuck-boom" and one.details.get("door") == door.name
+        and one.at_s <= held_s and from_s <= one.until_s and held_s <= one.until_s + LEAVES_S
+        for one in case.troubles
+    )  # fmt: skip
+    return held_s if is_open and is_stuck else from_s
+
+
+def _truly_made(case: Case, door: DoorFacts, limit: str) -> list[tuple[float, bool]]:
+    """Return when a door has reached a limit and left it, whatever its wire shows."""
+    name = f"{door.name}-{limit}" if door.name else limit
+    return [
         (one.at_s, bool(one.details["active"]))
         for one in case.truths
         if one.what == "signal" and one.details.get("signal") == name
     ]
-    is_open = [active for at_s, active in truly if at_s <= from_s][-1:] == [True]
-    left_s = next((at_s for at_s, active in truly if at_s > from_s and not active), case.end_s)
-    is_stuck = any(
-        one.name == "stuck-boom" and one.details.get("door") == door.name
-        and one.at_s <= left_s and from_s <= one.until_s and left_s <= one.until_s + LEAVES_S
-        for one in case.troubles
-    )  # fmt: skip
-    return left_s if is_open and is_stuck else from_s
 
 
 def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:
@@ -304,7 +311,11 @@ def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
 
 
 def _is_at_closed_end(case: Case, door: DoorFacts, from_s: float, to_s: float) -> bool:
-    """Return whether the closed limit was made all the time, but for flickers of its wire."""
+    """Return whether a door was at its closed end all the time: truly, or by its limit but for flickers."""
+    truly = _truly_made(case, door, "closed-limit")
+    was_closed = [active for at_s, active in truly if at_s <= from_s][-1:] == [True]
+    if was_closed and not any(from_s < at_s <= to_s for at_s, _ in truly):
+        return True
     name = f"{door.name}-closed-limit" if door.name else "closed-limit"
     flickers_s = [
         one.at_s for one in case.troubles if one.name == "flicker" and one.details.get("signal") == name
@@ -347,6 +358,8 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
         if not closing.from_s + 0.3 <= from_s <= closing.to_s - 0.05 or to_s - from_s < 0.4:
             continue
         if case.signal("open_limit", door.name).ever(start_s - 0.25, start_s):
+            continue
+        if _is_at_closed_end(case, door, closing.from_s, from_s):
             continue
         if closing.to_s - from_s < POLL_S and not _is_present_read(case, door, from_s, closing.to_s):
             continue  # the closing ended between two readings

@@ -272,6 +272,17 @@ async def test_closing_opens_relays_of_pulses(name: str) -> None:
         assert len(site.log.output_writes) == 2
 
 
+@pytest.mark.parametrize("name", BOARDS)
+async def test_closing_cuts_no_stop_short(name: str) -> None:
+    """A machine takes no shorter contact for a command; and a stop that was acknowledged is not repeated."""
+    async with site_of(BOARDS[name]) as site:
+        async with opened(site, BOARDS[name]) as board:
+            await board.pulse_relay(2, 0.3, urgent=True)
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        closed, opened_ = site.log.contacts
+        assert opened_.at_s - closed.at_s > 0.25
+
+
 async def test_board_timed_pulse_needs_no_second_frame() -> None:
     async with site_of(WAVESHARE) as site:
         async with opened(site, WAVESHARE) as board:

@@ -1,7 +1,7 @@
 """Judge of what protects people: known violations, and every excuse on both sides of its limit."""
 
 import pytest
-from adversary.barrier.judge.records import Truth
+from adversary.barrier.judge.records import Event, Truth
 from adversary.barrier.judge.tests.story import (
     CLOSE,
     NO_WRITE,
@@ -124,6 +124,56 @@ def test_boom_that_is_stuck_open_closes_on_nobody(
         story.add(Truth(at_s, "signal", "", {"signal": "open-limit", "active": active}))
     story.trouble(3.0, fault, until_s, door="")
     assert (LATE in reopened(story, reopened_s)) is broken
+
+
+@pytest.mark.parametrize(
+    ("until_s", "broken"),
+    [
+        (5.1, False),
+        (4.9, False),  # it takes 0.3 s to leave the limit
+        (4.6, True),
+    ],
+)
+def test_boom_that_was_stuck_open_until_it_opens_closes_on_nobody(until_s: float, broken: bool) -> None:
+    """It is at its open limit until its motor opens it, at 5.0 s, and long after."""
+    story = closing_on_a_person()
+    story.signal(3.11, "open_limit", True)
+    story.add(Truth(1.0, "signal", "", {"signal": "open-limit", "active": True}))
+    story.add(Truth(8.5, "signal", "", {"signal": "open-limit", "active": False}))
+    story.trouble(3.0, "stuck-boom", until_s, door="")
+    assert (LATE in reopened(story, 5.0)) is broken
+
+
+def motor_at_the_closed_end(*truth: tuple[float, bool]) -> Story:
+    """Return a boom whose motor closes it at its closed end; `truth`: when it has reached and left that."""
+    story = closing_on_a_person()
+    for at_s, active in truth:
+        story.add(Truth(at_s, "signal", "", {"signal": "closed-limit", "active": active}))
+    return story
+
+
+@pytest.mark.parametrize(
+    ("truth", "broken"),
+    [
+        ([(2.0, True)], False),
+        ([(2.0, True), (4.35, False)], False),
+        ([(2.0, True), (4.25, False)], True),
+        ([(2.0, True), (2.9, False)], True),
+        ([(3.1, True)], True),
+    ],
+)
+def test_boom_at_its_closed_end_closes_on_nobody(truth: list[tuple[float, bool]], broken: bool) -> None:
+    """The wire of its closed limit is cut, so that it shows it between its ends."""
+    assert (NOT_REOPENED in reopened(motor_at_the_closed_end(*truth), None)) is broken
+
+
+@pytest.mark.parametrize(("truth", "broken"), [([(2.0, True)], False), ([(2.0, True), (3.5, False)], True)])
+def test_alarm_needs_a_door_away_from_its_closed_end(truth: list[tuple[float, bool]], broken: bool) -> None:
+    story = motor_at_the_closed_end(*truth)
+    story.records = [one for one in story.records if not isinstance(one, Event)]
+    story.move(4.2, OPEN)
+    story.polls(0.2, 9.0)
+    assert ((10, "no alarm") in story.rules(9.5)) is broken
 
 
 @pytest.mark.parametrize(("left_s", "broken"), [(4.31, False), (4.41, True)])

@@ -107,6 +107,30 @@ def test_stop_is_repeated(contact_s: float, by: str, broken: bool) -> None:
     assert ((12, "stop is lost") in story.rules(8.0)) is broken
 
 
+@pytest.mark.parametrize(
+    ("facts", "lost_s", "arrived_s", "broken"),
+    [
+        (SILENT, (3.0, 3.2, 3.4), None, False),
+        (SILENT, (3.0, 3.2), None, True),  # it was not repeated to the end of its pulse
+        (SILENT, (3.0, 3.2, 3.52), None, True),
+        (SILENT, (3.0, 3.2), 3.4, True),  # this frame has arrived, and moved no contact
+        (FACTS, (3.0, 3.2, 3.4), None, True),
+    ],
+)
+def test_stop_of_a_silent_board_whose_every_frame_is_lost(
+    facts: LaneFacts, lost_s: tuple[float, ...], arrived_s: float | None, broken: bool
+) -> None:
+    story = Story(facts)
+    story.motion(2.5, "closing")
+    story.command(3.0, "stop")
+    for at_s in lost_s:
+        story.switch(at_s, STOP, True, arrived=False)
+    if arrived_s is not None:
+        story.frame(arrived_s, bytes((0xA0, STOP + 1, 1, 0xA2 + STOP)))
+    story.answer(3.0)
+    assert ((12, "stop is lost") in story.rules(8.0)) is broken
+
+
 @pytest.mark.parametrize(("ended_s", "broken"), [(3.39, False), (3.41, True)])
 def test_stop_without_a_contact_releases(ended_s: float, broken: bool) -> None:
     door = replace(FACTS.doors[0], stop=None)
