@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from simulators.control import SOCKET_NAME, ControlSocket, send_command, send_command_blocking
-from simulators.control_requests import (
+from simulators.control.requests import (
     VERBS,
     ClearRequest,
     ControlRequest,
