@@ -129,7 +129,7 @@ recordings: $(VENV)/.dev
 # The contract's files, and the reference of the client library.
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
-	$(BIN)/python -m simulators.control_requests config/contract/simulators.json
+	$(BIN)/python -m simulators.control.requests config/contract/simulators.json
 	PYTHONPATH=tests $(BIN)/python -m support.client.reference
 
 # The drivers' grades in drivers/README.md and the list of tried devices; with DRIVER=mrz-serial: the evidence for one.

@@ -4,6 +4,7 @@ COMMANDS = {
     "run": "Run the gateway until SIGTERM or Ctrl-C; SIGHUP reads the file again.",
     "demo": "Run broker, simulated post and gateway on this machine, without root, and show their events.",
     "simulate": "Run simulated devices, each in its own process, until Ctrl-C.",
+    "sim": "Present documents, fingers and vehicles, inject faults, reset: requests of simulators/README.md.",
     "scenario": "Play scenarios of a simulated post.",
     "watch": "Show events and device states as they arrive, until Ctrl-C.",
     "devices": "Show every device: state, since, cause, action, serial number, firmware, last good read.",

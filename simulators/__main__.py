@@ -4,10 +4,18 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
-import structlog
-
+from simulators.forking import keep_one_thread
 from simulators.post import SimulatorError, run_post
+
+
+def _report(name: str, event: str, details: Mapping[str, Any]) -> None:
+    """Write an event to standard error."""
+    facts = " ".join(f"{key}={value}" for key, value in details.items())
+    sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z {name} {event} {facts}\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,14 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
 
+    keep_one_thread()
+
     def ready(_: object) -> None:
         if given.ready_fd is not None:
             os.write(given.ready_fd, b"ready\n")
             os.close(given.ready_fd)
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        return asyncio.run(run_post(given.post, run_dir=given.run_dir, on_ready=ready))
+        return asyncio.run(
+            run_post(given.post, run_dir=given.run_dir, on_ready=ready, on_event=_report, forks=True)
+        )
     except SimulatorError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import structlog
 from pydantic import ValidationError
 
 from simulators.control import SOCKET_NAME, ControlSocket, send_command, send_command_blocking
-from simulators.control_requests import (
+from simulators.control.requests import (
     VERBS,
     ClearRequest,
     ControlRequest,
@@ -49,6 +48,8 @@ def socket_path(run_dir: str | os.PathLike[str]) -> Path:
 
 
 def _log_event(name: str, event: str, details: Mapping[str, Any]) -> None:
+    import structlog  # 0.2 s, and only for posts whose events nobody takes
+
     structlog.get_logger("simulators").info(event, simulator=name, **details)
 
 
@@ -71,15 +72,20 @@ class Post:
         *,
         run_dir: str | os.PathLike[str],
         on_event: OnEvent | None = None,
+        forks: bool = False,
     ) -> AsyncIterator[Self]:
         """Run the post of the file at `path` with all its devices; remove all of it afterwards.
+
+        `forks`: fork the devices' processes from this one where that is safe.
 
         Raises PostFileError for an invalid file and SimulatorError if a device cannot start.
         """
         run_dir = _absolute(run_dir)
         settings = load_post(path, {RUN_VARIABLE: str(run_dir)} | os.environ)
         _make(run_dir)
-        post = cls([SimulatorProcess(one, on_event or _log_event) for one in settings], socket_path(run_dir))
+        report = on_event or _log_event
+        members = [SimulatorProcess(one, report, forks=forks) for one in settings]
+        post = cls(members, socket_path(run_dir))
         # Bind the socket first: it stops a second post in the same directory.
         async with ControlSocket(post.socket_path, post.handle_command):
             try:
@@ -226,11 +232,12 @@ async def run_post(
     stop: asyncio.Event | None = None,
     on_ready: Callable[[Post], None] | None = None,
     on_event: OnEvent | None = None,
+    forks: bool = False,
 ) -> int:
     """Run a simulated post until stopped by `stop` or, without one, by SIGTERM or SIGINT.
 
-    Events go to `on_event`, or else to structlog. Returns 0. Raises PostFileError or SimulatorError, with a
-    message for the user, if the post cannot be run.
+    `forks`: see `Post.start`. Events go to `on_event`, or else to structlog. Returns 0. Raises PostFileError
+    or SimulatorError, with a message for the user, if the post cannot be run.
     """
     loop = asyncio.get_running_loop()
     stopping = stop or asyncio.Event()
@@ -239,7 +246,7 @@ async def run_post(
         loop.add_signal_handler(number, stopping.set)
     try:
         # A stop during the start also stops the post.
-        running = asyncio.create_task(_run(path, run_dir, on_ready, on_event))
+        running = asyncio.create_task(_run(path, run_dir, on_ready, on_event, forks=forks))
         output = asyncio.create_task(stopping.wait())
         try:
             await asyncio.wait({running, output}, return_when=asyncio.FIRST_COMPLETED)
@@ -260,8 +267,10 @@ async def _run(
     run_dir: str | os.PathLike[str],
     on_ready: Callable[[Post], None] | None,
     on_event: OnEvent | None,
+    *,
+    forks: bool,
 ) -> None:
-    async with Post.start(path, run_dir=run_dir, on_event=on_event) as post:
+    async with Post.start(path, run_dir=run_dir, on_event=on_event, forks=forks) as post:
         if on_ready:
             on_ready(post)
         await asyncio.Event().wait()

@@ -121,12 +121,17 @@ async def _until_stopped(connection: socket.socket) -> int:
     return 0
 
 
-def main() -> int:
-    """Run the process; its arguments are the socket's descriptor and the parent's pid."""
+def run(connection: socket.socket, parent: int) -> int:
+    """Run a simulator at the connection to its post, which is the process `parent`; return the exit code."""
     # The post stops its simulators itself: ignore an interrupt typed at a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(int(sys.argv[2]))
-    return asyncio.run(_until_stopped(socket.socket(fileno=int(sys.argv[1]))))
+    die_with_parent(parent)
+    return asyncio.run(_until_stopped(connection))
+
+
+def main() -> int:
+    """Run the process; its arguments are the socket's descriptor and the parent's pid."""
+    return run(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
 
 
 if __name__ == "__main__":

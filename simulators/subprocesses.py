@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators.errors import SimulatorError
+from simulators.forking import ForkedProcess, can_fork
 from simulators.simulator import SimulatorSettings
 
 STOP_WITHIN_S = 1.5
@@ -28,15 +29,17 @@ Events are `ready`, `host`, `document`, `fault`, `failed` and `exited`.
 class SimulatorProcess:
     """One simulator of a post, in its process."""
 
-    def __init__(self, settings: SimulatorSettings, on_event: OnEvent) -> None:
+    def __init__(self, settings: SimulatorSettings, on_event: OnEvent, *, forks: bool = False) -> None:
+        """`forks`: fork the process where that is safe, for a program that runs nothing but a post."""
         self.settings = settings
         self.name = settings.name
         self._on_event = on_event
+        self._forks = forks
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -60,7 +63,8 @@ class SimulatorProcess:
                 ours.close()
                 raise
             self._reading = asyncio.create_task(self._read(reader))
-            self._process = _spawn(theirs)
+            forks = self._forks and can_fork()
+            self._process = ForkedProcess(theirs) if forks else _spawn(theirs)
         self._await_exit(self._process, self._reading)
         self._send(self.settings.model_dump(mode="json", exclude_unset=True))
         await self._ready
@@ -100,7 +104,9 @@ class SimulatorProcess:
         assert self._writer is not None
         self._writer.write(json.dumps(message).encode() + b"\n")
 
-    def _await_exit(self, process: subprocess.Popen[bytes], reading: asyncio.Task[None]) -> None:
+    def _await_exit(
+        self, process: subprocess.Popen[bytes] | ForkedProcess, reading: asyncio.Task[None]
+    ) -> None:
         # A pidfd rather than asyncio's child watchers: no thread, no SIGCHLD handler, any loop.
         descriptor = os.pidfd_open(process.pid)
         loop = asyncio.get_running_loop()

@@ -30,7 +30,10 @@ def simulate(
     require_simulators()
     # Apart from the demo, the only place where code of the gateway imports the simulators.
     from simulators.errors import SimulatorError
+    from simulators.forking import keep_one_thread
     from simulators.post import Post, run_post
+
+    keep_one_thread()
 
     def report(name: str, event: str, details: Mapping[str, Any]) -> None:
         facts = " ".join(f"{key}={value}" for key, value in details.items())
@@ -43,7 +46,9 @@ def simulate(
             console.print(f"control socket in {where}", markup=False, soft_wrap=True)
 
         try:
-            code = asyncio.run(run_post(post, run_dir=where, on_ready=show_socket, on_event=report))
+            code = asyncio.run(
+                run_post(post, run_dir=where, on_ready=show_socket, on_event=report, forks=True)
+            )
         except SimulatorError as error:
             how = "".join(f"\n    {how_to_install(extra)}" for extra in error.extras)
             exit_with(f"{error}{how}", os.EX_UNAVAILABLE if error.extras else os.EX_CONFIG)

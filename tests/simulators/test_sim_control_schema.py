@@ -8,7 +8,7 @@ import pytest
 
 from simulators.cast.members import CAST
 from simulators.cast.presented import PresentedDocuments
-from simulators.control_requests import VERBS, schema, schema_text
+from simulators.control.requests import VERBS, schema, schema_text
 
 CONTRACT = Path(__file__).parents[2] / "config/contract"
 REQUESTS: list[dict[str, Any]] = [

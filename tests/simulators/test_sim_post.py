@@ -16,10 +16,10 @@ import structlog
 from sim_host import Host
 from support.patience import PATIENCE_S
 
-from simulators import control, post
+from simulators import post
 from simulators import subprocesses as members
 from simulators.__main__ import main
-from simulators.control import ControlSocket, send_command, send_command_blocking
+from simulators.control import ControlSocket, control_socket, send_command, send_command_blocking
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.accessis import ocr_frame
@@ -343,7 +343,7 @@ async def test_no_post_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="no simulated post responds here"):
         send_command_blocking(tmp_path / "sock", {})
     with pytest.raises(SimulatorError, match="no simulated post responds here"):
-        control._decoded(b'{"ok"', tmp_path)
+        control_socket._decoded(b'{"ok"', tmp_path)
 
 
 def test_command_line_explains_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

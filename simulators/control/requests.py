@@ -1,6 +1,6 @@
 """Requests and answers of the control socket: their models, and the JSON Schema of all of them.
 
-`python -m simulators.control_requests FILE` writes the schema.
+`python -m simulators.control.requests FILE` writes the schema.
 """
 
 import json
