@@ -1,13 +1,19 @@
 """Readers set to another framing than the post's file says: all pairs at one post, told within a minute."""
 
+import asyncio
 import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
+from support.devices.serial_readers import REARM
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
+from drivers.links.factory import LinkFactory
+from drivers.links.serial import SerialSettings
 from simulators.post import Post
 
 __all__ = ["gateway"]
@@ -26,6 +32,18 @@ TOLD_WITHIN_S = 60.0
 def mosquitto() -> Iterator[Mosquitto]:
     with Mosquitto() as broker:
         yield broker
+
+
+async def read_continuously(port: Path) -> None:
+    """Arm an ID BOX, as the software that it was used with before: unarmed, it sends nothing unasked."""
+    links = LinkFactory()
+    link = await links.serial(SerialSettings(port=str(port)))
+    await link.write(REARM)
+    answered = b""
+    async with asyncio.timeout(PATIENCE_S):
+        while not answered.endswith(b"C\x00\x01\x01"):
+            answered += await link.read()
+    await links.close()
 
 
 @pytest.mark.thorough
@@ -47,6 +65,9 @@ async def test_each_wrong_framing_is_told_within_a_minute(gateway: GatewayFixtur
     file.write_text(described)
     told_s: dict[str, float] = {}
     async with Post.start(file, run_dir=gateway.folder / "run"):
+        for position, (_, sent) in PAIRS.items():
+            if sent == "elyctis":
+                await read_continuously(gateway.port(position))
         await gateway.start()
         async with gateway.workstation(*PAIRS) as workstation:
             await until(lambda: all(workstation.status(position).state is not None for position in PAIRS))
