@@ -141,6 +141,66 @@ class WrongDigit(ReadFault):
         return (*lines[:row], changed, *lines[row + 1 :])
 
 
+class CharacterFault(ReadFault):
+    """One character of the zone that a reader makes something else of: dirt, wear, movement."""
+
+    line: int = Field(
+        default=2,
+        ge=1,
+        le=3,
+        description="Number of the line, counted from 1; of two lines, 3 means the last.",
+    )
+    at: int = Field(default=14, ge=1, description="Place of the character in its line, counted from 1.")
+    rank: ClassVar[int] = -1  # before the lines are swapped or removed
+
+    def lines(self, lines: Lines) -> Lines:
+        """Return the lines with that character as it is read; unchanged if the line has no such place."""
+        row = min(self.line, len(lines)) - 1
+        if row < 0 or self.at > len(lines[row]):
+            return lines
+        before, character, after = (
+            lines[row][: self.at - 1],
+            lines[row][self.at - 1],
+            lines[row][self.at :],
+        )
+        return (*lines[:row], before + self.as_read(character) + after, *lines[row + 1 :])
+
+    def as_read(self, character: str) -> str:
+        """Return the characters that are read in its place."""
+        return character
+
+
+class MisreadCharacter(CharacterFault):
+    """One character is read as another one. G has the check digit of 6, L that of 1, and so on."""
+
+    fault: Literal["misread-character"] = "misread-character"
+    read_as: str = Field(default="G", pattern="^[A-Z0-9<]$", description="The character that is read.")
+
+    def as_read(self, character: str) -> str:  # noqa: ARG002 - whatever is printed there
+        """Return the other character."""
+        return self.read_as
+
+
+class LostCharacter(CharacterFault):
+    """One character is not read: the line is too short."""
+
+    fault: Literal["lost-character"] = "lost-character"
+
+    def as_read(self, character: str) -> str:  # noqa: ARG002 - whatever is printed there
+        """Return nothing."""
+        return ""
+
+
+class DoubledCharacter(CharacterFault):
+    """One character is read twice: the line is too long."""
+
+    fault: Literal["doubled-character"] = "doubled-character"
+
+    def as_read(self, character: str) -> str:
+        """Return it twice."""
+        return character * 2
+
+
 class WrongFrameCheck(ReadFault):
     """A wrong check byte at the end of the frame. Only for framings that have one."""
 
@@ -243,6 +303,9 @@ AnyFault = Annotated[
     | SwappedLines
     | MissingLine
     | WrongDigit
+    | MisreadCharacter
+    | LostCharacter
+    | DoubledCharacter
     | WrongFrameCheck
     | Truncated
     | Garbage

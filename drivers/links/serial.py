@@ -45,6 +45,10 @@ TEXTS = NodeTexts(
 )
 
 
+DTR_HINT = "If it restarts whenever its port is opened, write dtr = false."
+"""End of the remedy for a silent device: opening a port resets some (MCU-Flash-Tools, issue 2)."""
+
+
 class SerialSettings(Settings):
     """Address and line parameters of a serial port."""
 

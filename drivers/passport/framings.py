@@ -160,13 +160,20 @@ class PlainTextFraming:
 
     Lines of a known length are collected until they form a document. Line 1 of a passport has no check digit,
     so lines of two documents must never be combined: any other line in between ends the collection.
+
+    A line of a zone with a character lost or read twice is collected with the others of its document: they
+    are one frame, and one failed read that names the line.
     """
 
     _END = re.compile(rb"[^\x20-\x7e]+")
+    _ZONE_LINE = re.compile(rb"[A-Za-z0-9<]+")
+    _FILLERS = b"<<"
 
     def __init__(self) -> None:
         self._rest = b""
         self._lines: list[bytes] = []
+        self._is_worn = self._is_cut = False
+        """State of the lines: one has not the length of its layout; the last one stopped without its end."""
 
     @property
     def has_pending(self) -> bool:
@@ -190,14 +197,20 @@ class PlainTextFraming:
         """End the last line, which needs no line end, and give up an incomplete document."""
         line, self._rest = self._rest.strip(), b""
         if line:
-            yield from self._line(line)
+            yield from self._line(line, is_ended=False)
         yield from self._give_up()
 
-    def _line(self, line: bytes) -> Iterator[Frame]:
-        """Add one line without its end."""
+    def _line(self, line: bytes, *, is_ended: bool = True) -> Iterator[Frame]:
+        """Add one line without its end; `is_ended`: there was one."""
         if len(line) in JOINED_LINES:
             yield from self._give_up()
             yield CompleteFrame(line, line)
+            return
+        if self._is_part_of_worn(line):
+            self._lines.append(line)
+            self._is_worn, self._is_cut = True, not is_ended and len(line) < _nearest_length(line)
+            if len(self._lines) == _LINES_OF_LENGTH[_nearest_length(line)]:
+                yield from self._give_up()
             return
         grown = [*(text.decode("latin-1") for text in self._lines), line.decode("latin-1")]
         if not is_incomplete(grown) and not is_complete(grown):
@@ -211,7 +224,28 @@ class PlainTextFraming:
             wire, self._lines = b"\r".join(self._lines), []
             yield CompleteFrame(wire, wire)
 
+    def _is_part_of_worn(self, line: bytes) -> bool:
+        """Return true for a line of a zone, if it or one before it has the wrong length."""
+        length = _nearest_length(line)
+        if self._ZONE_LINE.fullmatch(line) is None or abs(len(line) - length) > MAX_WEAR:
+            return False
+        if self._lines:
+            return (self._is_worn or len(line) != length) and _nearest_length(self._lines[0]) == length
+        return len(line) != length and self._FILLERS in line
+
     def _give_up(self) -> Iterator[Frame]:
+        """End a document of which lines are missing, or one of them has the wrong length."""
         if self._lines:
             wire, self._lines = b"\r".join(self._lines), []
-            yield DamagedFrame(INCOMPLETE, wire)
+            is_whole = self._is_worn and not self._is_cut
+            yield CompleteFrame(wire, wire) if is_whole else DamagedFrame(INCOMPLETE, wire)
+        self._is_worn = self._is_cut = False
+
+
+MAX_WEAR = 2
+"""Characters that a worn line may have lost or have in excess."""
+_LINES_OF_LENGTH = {44: 2, 36: 2, 30: 3}
+
+
+def _nearest_length(line: bytes) -> int:
+    return min(_LINES_OF_LENGTH, key=lambda length: abs(len(line) - length))

@@ -26,6 +26,7 @@ from gateway.cli._lib.api_client import (
     state_dir,
 )
 from gateway.cli._lib.arguments import OneDevice, PostFile
+from gateway.cli._lib.interrupts import as_interrupt
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import errors, exit_with, require_simulators
 from gateway.cli.record import wire_type
@@ -114,7 +115,8 @@ def certify(
         )
     plan = Plan(stages=frozenset(only) if only else None, series=reads, reads_chips=tried.reads_chips)
     try:
-        report, stopped = _run(certified, technician, plan, folder, tried, earlier, settings, view)
+        with as_interrupt():
+            report, stopped = _run(certified, technician, plan, folder, tried, earlier, settings, view)
     except OSError as error:
         exit_with(f"{error.filename or folder}: {error.strerror}", os.EX_CANTCREAT)
     _show(report, folder, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, exit_with, print_line
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, exit_with, print_line
 from gateway.console.web.labels import FOUND_KINDS
 from gateway.diagnostics.discovery.found import FoundDevice
 from gateway.diagnostics.discovery.network import address_fault, interface_addresses, modbus_addresses
@@ -58,7 +58,10 @@ def discover(
         typer.echo(json.dumps(found, indent=2))
         return
     for line in _lines(result):
-        print_line(line)
+        if line.no_wrap:  # to be pasted: whole, however narrow the terminal is
+            console.print(line, soft_wrap=True)
+        else:
+            print_line(line)
 
 
 def _lines(result: SearchResult) -> Iterator[Text]:
@@ -85,6 +88,6 @@ def _facts(device: FoundDevice) -> Iterator[str]:
     if device.drivers:
         others = f"; also {', '.join(device.drivers[1:])}" if device.drivers[1:] else ""
         yield f"driver: {device.drivers[0]}{others}"
-    elif device.kind == "usb":
+    elif device.kind == "usb" and not device.remarks:
         yield "no installed driver takes it"
     yield from device.remarks

@@ -25,14 +25,17 @@ from gateway.cli._lib.api_client import (
     stream,
 )
 from gateway.cli._lib.arguments import OneDevice, PostFile
+from gateway.cli._lib.interrupts import as_interrupt
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.recording_file import write_or_fail
+from gateway.cli._lib.recording_file import require_new_file, write_or_fail
 from gateway.cli._lib.terminal import console, errors, exit_with
 from gateway.common.version import VERSION
 from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 
 MIB = 1024 * 1024
+VIEW_S = 5.0
+"""Longest wait for the state of the device after the recording, in seconds: it is a supplement."""
 WIRES: dict[str, Wire] = {
     "SerialSettings": "serial",
     "ModbusSettings": "serial",
@@ -70,16 +73,15 @@ def record(
 ) -> None:
     """Record a device's bytes, personal data included, into a file that only its owner may read.
 
-    Recording goes on when the device or its worker is restarted. It ends after the duration, with Ctrl-C, or
-    with the gateway; what was recorded until then is written. Replace personal data with `borderpost
-    anonymize` before the recording leaves the post.
+    Recording goes on when the device or its worker is restarted. It ends after the duration, with Ctrl-C, a
+    closed terminal, or the gateway; what was recorded until then is written. Replace personal data with
+    `borderpost anonymize` before the recording leaves the post.
     """
     post = load_or_fail(config)
     device = post.devices.get(Position.parse(position))
     if device is None:
         exit_with(f"there is no device {position} in this post", os.EX_USAGE)
-    if out.exists():
-        exit_with(f"{out}: exists already; name another file", os.EX_CANTCREAT)
+    require_new_file(out)
     seen = request_or_exit(config, device_path(position))
     ticket = request_or_exit(
         config, device_path(position, "/trace/reveal"), method="POST", body={"reason": reveal}
@@ -97,16 +99,17 @@ def record(
     path = device_path(position, f"/trace?ticket={ticket['ticket']}")
     problems: list[ApiUnavailable | ApiError] = []
     items = until_failure(stream(folder, path, within_s=seconds, on_open=begin), problems)
-    lost = record_items(tape, items) + tape.dropped_entries
-    if problems and not tape.entries:
-        exit_with_error(problems[0])
-    with suppress(ApiUnavailable, ApiError):
-        after = ask(folder, device_path(position))
-        # Without a device at the end, the one of the beginning was recorded.
-        seen = after if after["state"].get("provenance") is not None else seen
-    begins: Begins = "at open" if reopen and not tape.dropped_entries else "midway"
-    recording = build_recording(device, seen, [*tape.entries], lost, begins)
-    write_or_fail(out, recording.to_text().encode(), 0o600)
+    with as_interrupt():
+        lost = record_items(tape, items) + tape.dropped_entries
+        if problems and not tape.entries:
+            exit_with_error(problems[0])
+        with suppress(ApiUnavailable, ApiError, KeyboardInterrupt):
+            after = ask(folder, device_path(position), within_s=VIEW_S)
+            # Without a device at the end, the one of the beginning was recorded.
+            seen = after if after["state"].get("provenance") is not None else seen
+        begins: Begins = "at open" if reopen and not tape.dropped_entries else "midway"
+        recording = build_recording(device, seen, [*tape.entries], lost, begins)
+        write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
         errors.print(f"{lost} items could not be recorded: the recording has gaps", markup=False)

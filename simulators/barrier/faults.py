@@ -67,6 +67,13 @@ class PowerCut(LastingFault):
 
     fault: Literal["power-cut"] = "power-cut"
     of: Literal["all", "boards", "controllers"] = Field(default="all", description="Whose supply.")
+    clicks_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=5,
+        description="Time for which every relay of a board closes while it starts, in seconds; 0: none does. "
+        "Seen with relays that are driven by the pins of a microcontroller (arendst/Tasmota, issue 1097).",
+    )
 
 
 class WeldedRelay(LastingFault):

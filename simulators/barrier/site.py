@@ -144,8 +144,8 @@ class BarrierSite(ABC):
             case WeldedRelay(relay=relay, unit=unit):
                 relays = self._relays(unit, relay)
                 return FaultPlan(lambda: relays.weld(relay), lambda: relays.unweld(relay))
-            case PowerCut(of=of):
-                return FaultPlan(lambda: self.cut_power(of), lambda: self.restore_power(of))
+            case PowerCut(of=of, clicks_s=clicks_s):
+                return FaultPlan(lambda: self.cut_power(of), lambda: self.restore_power(of, clicks_s))
         raise SimulatorError(f"{fault.model_dump().get('fault')}: this fault is impossible here")
 
     def clear_faults(self) -> None:
@@ -162,14 +162,16 @@ class BarrierSite(ABC):
         if of != "boards":
             self.barrier.on_power_lost()
 
-    def restore_power(self, of: Supply) -> None:
-        """Restore the supply."""
+    def restore_power(self, of: Supply, clicks_s: float = 0.0) -> None:
+        """Restore the supply; with `clicks_s`, every relay closes for so long while its board starts."""
+        if of != "boards":
+            self.barrier.on_power_restored()
         if of != "controllers":
             for board in self.boards:
                 board.on_power_restored()
+                if clicks_s:
+                    board.relays.click(clicks_s)
             self.on_power_restored()
-        if of != "boards":
-            self.barrier.on_power_restored()
 
     def _end_later(self, fault: Fault, end: Callable[[], None], for_s: float | None) -> None:
         """End a fault after `for_s`, unless the same fault was injected again and lasts longer."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, get_args
 from pydantic import Field, TypeAdapter
 
 from simulators.camera.faults import (
+    AccountLock,
     CameraFault,
     FormatChanged,
     ServiceDies,
@@ -176,6 +177,10 @@ class Camera(Simulator):
         match fault:
             case WrongCredentials(for_s=for_s):
                 self._change_password(for_s)
+            case AccountLock(after=after, for_s=for_s):
+                self.access.locks_after = after
+                if for_s is not None:
+                    asyncio.get_running_loop().call_later(for_s, self.access.unlock)
             case ServiceDies(for_s=for_s):
                 self.stop_for(for_s)
             case StalePicture(for_s=for_s):

@@ -158,6 +158,16 @@ class WrongCredentials(Fault):
     for_s: float | None = Field(default=None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
+class AccountLock(Fault):
+    """The camera locks the account after some wrong passwords in a row: it then refuses the right one too."""
+
+    fault: Literal["account-lock"] = "account-lock"
+    after: int = Field(default=5, ge=1, description="Number of wrong passwords.")
+    for_s: float | None = Field(
+        default=None, gt=0, description="Seconds until accounts are unlocked; permanent if omitted."
+    )
+
+
 class ServiceDies(Fault):
     """The camera stops with all connections, as in a power failure."""
 
@@ -213,6 +223,7 @@ AnyPictureFault = Annotated[
     | Slow
     | StalePicture
     | WrongCredentials
+    | AccountLock
     | ServiceDies
     | WrongClock,
     Field(discriminator="fault"),
@@ -224,6 +235,7 @@ AnyPlateFault = Annotated[
     | Dribble
     | Slow
     | WrongCredentials
+    | AccountLock
     | ServiceDies
     | WrongClock
     | Duplicate
@@ -240,6 +252,7 @@ AnyVideoFault = Annotated[
     | FormatChanged
     | StalePicture
     | WrongCredentials
+    | AccountLock
     | ServiceDies
     | WrongClock,
     Field(discriminator="fault"),

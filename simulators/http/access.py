@@ -27,7 +27,28 @@ class AccessControl:
     """False: the Digest of RFC 2069, as RTSP servers still use it."""
     nonce_s: float = 300.0
     """Lifetime of a nonce, in seconds."""
+    locks_after: int | None = None
+    """Number of wrong passwords in a row that lock the account; None: it is never locked."""
+    wrong_passwords: int = 0
+    """Wrong passwords since the last right one."""
     _nonces: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_locked(self) -> bool:
+        """True if the account is locked: no password is accepted."""
+        return self.locks_after is not None and self.wrong_passwords >= self.locks_after
+
+    def unlock(self) -> None:
+        """Unlock the account, and never lock it again."""
+        self.locks_after, self.wrong_passwords = None, 0
+
+    def admits(self, *, is_right: bool) -> bool:
+        """Count a password that a client has sent; return whether it opens the account."""
+        if is_right and not self.is_locked:
+            self.wrong_passwords = 0
+            return True
+        self.wrong_passwords += not is_right
+        return False
 
     def refusal(self, method: str, uri: str, authorization: str) -> str | None:
         """Return None if the client may request `uri`, else the challenge (value of WWW-Authenticate)."""
@@ -37,11 +58,14 @@ class AccessControl:
                 return None
             case "basic":
                 expected = base64.b64encode(f"{self.username}:{self.password}".encode())
-                admitted = scheme.lower() == "basic" and hmac.compare_digest(rest.strip().encode(), expected)
+                is_right = hmac.compare_digest(rest.strip().encode(), expected)
+                admitted = scheme.lower() == "basic" and self.admits(is_right=is_right)
                 return None if admitted else f'Basic realm="{self.realm}"'
             case "digest":
-                fields = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
-                if not self._proves(method, uri, fields):
+                if scheme.lower() != "digest":
+                    return self._challenge()
+                fields = parse_keqv_list(parse_http_list(rest))
+                if not self.admits(is_right=self._proves(method, uri, fields)):
                     return self._challenge()
                 return None if self._fresh(fields) else self._challenge() + ", stale=true"
 

@@ -11,7 +11,10 @@ from sim_host import Host
 from simulators.errors import SimulatorError
 from simulators.faults import (
     Delayed,
+    DoubledCharacter,
     Garbage,
+    LostCharacter,
+    MisreadCharacter,
     MissingLine,
     NoDocument,
     Noise,
@@ -111,6 +114,16 @@ def test_lines_swapped_and_missing() -> None:
     assert MissingLine(line=3).lines(("a", "b")) == ("a",)
     assert MissingLine().lines(()) == ()
     assert WrongDigit().lines(("not", "a zone")) == ("not", "a zone")
+
+
+def test_character_misread_lost_or_doubled() -> None:
+    upper, lower = PASSPORT
+    assert MisreadCharacter().lines(PASSPORT) == (upper, lower[:13] + "G" + lower[14:])
+    assert LostCharacter(line=1, at=44).lines(PASSPORT) == (upper[:-1], lower)
+    assert DoubledCharacter(line=3, at=1).lines(PASSPORT) == (upper, lower[0] + lower)
+    for fault in (MisreadCharacter(at=45), LostCharacter(line=1, at=45), DoubledCharacter(at=45)):
+        assert fault.lines(PASSPORT) == PASSPORT
+        assert fault.lines(()) == ()
 
 
 async def test_missing_line_in_rte_frame(reader: Rte, host: Host) -> None:

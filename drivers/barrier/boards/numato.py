@@ -21,7 +21,7 @@ from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.request_queue import RequestQueue, StaleReplies
-from drivers.links.serial import SerialLink, SerialSettings
+from drivers.links.serial import DTR_HINT, SerialLink, SerialSettings
 
 NUMBERS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 PROMPT = b">"
@@ -229,7 +229,7 @@ class NumatoBoard(HostTimedBoard):
                 f"The module at {self.settings.port} did not answer within {self.response_timeout_s:g} "
                 "seconds.",
                 Action.REPLUG,
-                "Unplug the module, wait five seconds, plug it in again; check `port`.",
+                f"Unplug the module, wait five seconds, plug it in again; check `port`. {DTR_HINT}",
             ) from None
         self._is_unanswered, self.answer_time_s = False, loop.time() - began_s
         return reply

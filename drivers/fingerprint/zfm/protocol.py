@@ -14,7 +14,7 @@ from drivers.fingerprint.zfm.codes import ConfirmationCode, Instruction
 from drivers.fingerprint.zfm.packets import READY, Packet, PacketKind, PacketReader, encode_packet
 from drivers.links.framing import OTHER_CONTENT, DamagedFrame
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.serial import SerialLink
+from drivers.links.serial import DTR_HINT, SerialLink
 
 GAP_S = 0.25
 """Silence in the middle of a response after which the rest of it does not come, in seconds."""
@@ -140,5 +140,6 @@ class ZfmProtocol:
             Cause.NO_RESPONSE,
             f"The module does not respond within {self._answer_s:g} seconds.",
             Action.CONFIGURE,
-            "Check its power and its cable; then that `baud` and `address` are those of the module.",
+            "Check its power and its cable; then that `baud` and `address` are those of the module. "
+            f"{DTR_HINT}",
         )

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from drivers.driver import Identity
 from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing, frames
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.serial import SerialLink
+from drivers.links.serial import DTR_HINT, SerialLink
 from drivers.passport.serial_format.format_check import FormatVerdict, format_status
 
 CONFIGURED = 'framing = "elyctis"'
@@ -66,7 +66,7 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
         Cause.NO_RESPONSE,
         "The device on this port does not respond as an Elyctis ID BOX, so no document can be read.",
         Action.CONFIGURE,
-        "Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200.",
+        f"Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200. {DTR_HINT}",
     )
 
 

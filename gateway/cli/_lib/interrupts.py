@@ -1,7 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP as a request to end, which takes effect where the program checks for it."""
 
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -11,6 +13,28 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Interrupted(Exception):  # noqa: N818 - a person's wish, not a fault
     """The program was requested to end."""
+
+
+@contextmanager
+def as_interrupt() -> Iterator[None]:
+    """Let `kill` and a closed terminal end a block as Ctrl-C does: by KeyboardInterrupt, once each.
+
+    For a program that has something to save. Has no effect outside the main thread, which gets the signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # A repeated one would interrupt the saving.
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, disposition in before.items():
+            signal.signal(number, disposition)
 
 
 class Interrupts:

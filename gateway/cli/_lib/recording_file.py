@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -32,15 +32,32 @@ def recording_or_fail(path: Path) -> Recording:
         exit_with(f"{path}: {error}", os.EX_DATAERR)
 
 
-def write_or_fail(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a new file with that mode; ends the program if the file exists."""
+def require_new_file(path: Path) -> None:
+    """End the program if the file exists or cannot be created: before a recording, not after it."""
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(content)
-    except FileExistsError:
-        exit_with(f"{path}: exists already; name another file", os.EX_CANTCREAT)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        path.unlink()
     except OSError as error:
-        exit_with(f"{path}: {error.strerror}", os.EX_CANTCREAT)
+        _exit_without_file(path, error)
+
+
+def write_or_fail(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a new file with that mode, whole or not at all; ends the program if that fails."""
+    try:
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+    except OSError as error:
+        _exit_without_file(path, error)
+    try:
+        with file:
+            file.write(content)
+    except OSError as error:  # the disk is full
+        path.unlink(missing_ok=True)
+        _exit_without_file(path, error)
+
+
+def _exit_without_file(path: Path, error: OSError) -> NoReturn:
+    why = "exists already; name another file" if isinstance(error, FileExistsError) else error.strerror
+    exit_with(f"{path}: {why}", os.EX_CANTCREAT)
 
 
 def need_driver(name: str) -> None:

@@ -43,21 +43,23 @@ def check_smart_card_service(position: str, slot: str, host: HostView) -> Iterat
             )
 
 
+def nfc_module_sentences(module: str, socket: str) -> tuple[str, str]:
+    """Return the text and the remedy of a chip reader that a kernel driver has taken."""
+    return (
+        f"The kernel driver {module} has taken the chip reader at USB socket {socket}, so the smart card "
+        "service cannot use it.",
+        f"sudo modprobe -r {module}; then unplug the chip reader and plug it in again. To keep the "
+        f"driver away: echo 'blacklist {module}' | sudo tee -a /etc/modprobe.d/borderpost.conf "
+        "(the Debian package does that)",
+    )
+
+
 def _check_nfc_modules(position: str, host: HostView) -> Iterator[Finding]:
     for module in NFC_MODULES:
         taken = sorted(path.name for path in (host.sys / "bus/usb/drivers" / module).glob("[0-9]*-*"))
         if taken:
-            yield make_finding(
-                "port_held",
-                "error",
-                position,
-                f"The kernel driver {module} has taken the chip reader at USB socket "
-                f"{taken[0].partition(':')[0]}, so the smart card service cannot use it.",
-                Action.RESTART,
-                f"sudo modprobe -r {module}; then unplug the chip reader and plug it in again. To keep the "
-                f"driver away: echo 'blacklist {module}' | sudo tee -a /etc/modprobe.d/borderpost.conf "
-                "(the Debian package does that)",
-            )
+            text, how = nfc_module_sentences(module, taken[0].partition(":")[0])
+            yield make_finding("port_held", "error", position, text, Action.RESTART, how)
 
 
 def _is_gateway(client: OpeningProcess, host: HostView) -> bool:

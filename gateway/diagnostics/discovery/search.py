@@ -17,6 +17,7 @@ from gateway.contract.topics import Position
 from gateway.diagnostics.checks.addresses import Address, find_addresses
 from gateway.diagnostics.checks.conflicting_services import stop_command
 from gateway.diagnostics.checks.holders import find_holders, worker_text
+from gateway.diagnostics.checks.smart_card_service import NFC_MODULES, nfc_module_sentences
 from gateway.diagnostics.checks.usb_tree import list_usb_devices, matching_devices
 from gateway.diagnostics.discovery.found import FoundDevice
 from gateway.diagnostics.discovery.network import UNIT, find_boards, find_cameras
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from drivers.camera.onvif.discovery import FoundCamera
 
 PEOPLE_TYPE = "If people type on it, do not configure it: the driver takes every key from them."
+CHIP_READER = "A chip reader: the smart card service uses it, and lists its slots."
 SECOND_POSITION = "Another position has this device too: correct the address of one of them."
 
 
@@ -162,8 +164,12 @@ def _local(known: _KnownPost, positions: Positions) -> Iterator[FoundDevice]:
                 remarks.append("Its name changes with the order of plugging in; udev is not running here.")
         if function.kind == "keyboard" and position is None:
             remarks.append(PEOPLE_TYPE)
-        if function.kernel_driver and drivers:
+        if usb is not None and function.kernel_driver in NFC_MODULES:
+            remarks.append(" ".join(nfc_module_sentences(function.kernel_driver, usb.socket)))
+        elif function.kernel_driver and drivers:
             remarks.append(f"The kernel driver {function.kernel_driver} has it.")
+        if usb is not None and function.is_chip_reader:
+            remarks.append(CHIP_READER)
         yield FoundDevice(
             kind=function.kind,
             name=function.name,

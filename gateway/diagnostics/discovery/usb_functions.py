@@ -33,6 +33,8 @@ class LocalFunction:
     name: str
     kernel_driver: str = ""
     """Kernel driver of a USB interface without a node; empty if there is none."""
+    is_chip_reader: bool = False
+    """True for a device of the smart card class, which needs no kernel driver."""
 
 
 def list_functions(host: HostView) -> list[LocalFunction]:
@@ -63,7 +65,9 @@ def _functions_of(device: UsbNode, host: HostView) -> Iterator[LocalFunction]:
         folder = "input" if path.name.startswith("event") else ""
         yield LocalFunction(kind, host.dev / folder / path.name, device, device.name)  # type: ignore[arg-type]
     if not found:
-        yield LocalFunction("usb", device.node, device, device.name, _kernel_driver(device))
+        yield LocalFunction(
+            "usb", device.node, device, device.name, _kernel_driver(device), _is_chip_reader(device)
+        )
 
 
 _HID_INPUT = "*:*/*:*/input/input*/event*"
@@ -114,6 +118,11 @@ def _is_first_node(video: Path) -> bool:
 def _kernel_driver(device: UsbNode) -> str:
     bound = sorted(path.resolve().name for path in device.sysfs.glob("*:*/driver"))
     return ", ".join(dict.fromkeys(bound))
+
+
+def _is_chip_reader(device: UsbNode) -> bool:
+    """Return true if an interface has the smart card class, 0B (USB-IF, *Device Class: Smart Card CCID*)."""
+    return any(read_text(path) == "0b" for path in device.sysfs.glob("*:*/bInterfaceClass"))
 
 
 def _others(host: HostView) -> Iterator[LocalFunction]:

@@ -1,6 +1,7 @@
 """The relays of a board: commanded coils, pulses with an end, contacts that may weld."""
 
 from collections.abc import Callable
+from functools import partial
 
 from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import Cause, WireLog
@@ -55,6 +56,17 @@ class RelayBank:
             self.set(relay, afterwards() if afterwards else not on, Cause.PULSE_ENDED, request)
 
         self._ending[relay] = self._timeline.call_at(self._timeline.now_s + seconds, over)
+
+    def click(self, seconds: float) -> None:
+        """Energise them all for a moment, as some boards do while they start."""
+        for relay in range(len(self.coils)):
+            self.set(relay, True, Cause.POWER)
+            self._ending[relay] = self._timeline.call_at(
+                self._timeline.now_s + seconds, partial(self._end_click, relay)
+            )
+
+    def _end_click(self, relay: int) -> None:
+        self.set(relay, False, Cause.POWER)
 
     def release(self, cause: Cause) -> None:
         """Release them all."""

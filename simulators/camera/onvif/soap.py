@@ -129,9 +129,11 @@ class WsSecurity:
             raise refusal from error
         proof = nonce + claims["created"].encode() + self.access.password.encode()
         expected = base64.b64encode(hashlib.sha1(proof, usedforsecurity=False).digest())
+        is_right = claims["user"] == self.access.username and hmac.compare_digest(
+            claims["digest"].encode(), expected
+        )
         if (
-            claims["user"] != self.access.username
-            or not hmac.compare_digest(claims["digest"].encode(), expected)
+            not self.access.admits(is_right=is_right)
             or off > timedelta(seconds=self.tolerance_s)
             or claims["digest"] in self._seen
         ):

@@ -111,6 +111,18 @@ class ClonedChip(IssuingFault):
     fault: Literal["cloned-chip"] = "cloned-chip"
 
 
+class WrongKeyIdentifier(IssuingFault):
+    """The document signer's subject key identifier is text, as in certificates that states have issued."""
+
+    fault: Literal["wrong-key-identifier"] = "wrong-key-identifier"
+
+
+class NegativeModulus(IssuingFault):
+    """The RSA modulus in DG15 is a negative number, as in the sample documents of the BSI of 2008."""
+
+    fault: Literal["negative-modulus"] = "negative-modulus"
+
+
 class CardRemoval(SessionFault):
     """The document is removed: the command gets no answer."""
 
@@ -214,6 +226,8 @@ AnyChipFault = Annotated[
     | ForeignState
     | MrzUnlikePrint
     | ClonedChip
+    | WrongKeyIdentifier
+    | NegativeModulus
     | CardRemoval
     | FieldLoss
     | LostReply

@@ -27,9 +27,11 @@ from simulators.passport.chip.faults import (
     ForeignState,
     IssuingFault,
     MrzUnlikePrint,
+    NegativeModulus,
     RevokedSigner,
     UnknownCsca,
     WrongKey,
+    WrongKeyIdentifier,
 )
 from simulators.passport.chip.file_system import (
     AID,
@@ -191,6 +193,8 @@ def _signer(issuer: IssuingState, altered_content: _IssuingFaults) -> Certificat
         signer = issuer.new_document_signer(scheme)
         issuer.revoke(signer)
         return signer
+    if altered_content.by(WrongKeyIdentifier):
+        return issuer.new_document_signer(scheme, key_identifier=der.printable("key 1"))
     return issuer.document_signer
 
 
@@ -217,7 +221,11 @@ def _groups(
         infos += [info.encoded for info in profile.pace]
     if chip_keys or (active_key and active_key.infos):
         groups[14] = lds.security_options(infos)
-    if active_key:
+    if altered_content.by(NegativeModulus):
+        if not isinstance(active_key, RsaKey):
+            raise SimulatorError("negative-modulus: this chip has no RSA key in DG15")
+        groups[15] = lds.active_authentication_key(active_key.negative_public_key_info)
+    elif active_key:
         groups[15] = lds.active_authentication_key(active_key.public_key_info)
     return groups
 

@@ -18,6 +18,7 @@ from drivers.self_test import SelfTestLevel
 from simulators.barrier.bus_faults import ExceptionReply, LostReply, LostRequest
 from simulators.barrier.faults import BrokenWire, KeySwitch, PowerCut, SlowBus, StuckBoom
 from simulators.barrier.mechanics.lane import DriverBehaviour
+from simulators.barrier.modbus_site import USUAL_INPUTS, ModbusSettings, WaveshareSettings
 
 DOOR: dict[str, Any] = ONE_DOOR["doors"][0]  # type: ignore[index]
 
@@ -304,6 +305,27 @@ async def test_commands_are_answered_after_link_loss() -> None:
 
         assert failed.value.reason is RefusalReason.LINK_FAILED
         assert lane.failure is not None
+
+
+@in_virtual_time
+async def test_barrier_opened_by_starting_board_is_reported() -> None:
+    """Relays that click while their board starts: no reading shows that, and the open barrier is told."""
+    site = ModbusSettings(boards=(WaveshareSettings(outputs={"open": 0}, inputs=USUAL_INPUTS),))
+    opening_only = {"doors": [door(close=None, stop=None)]}
+    async with BarrierFixture(opening_only, site) as lane:
+        await lane.ready()
+        lane.site.inject(PowerCut(of="boards", for_s=5, clicks_s=0.3))
+        await lane.until(lambda: lane.failure is not None)
+        await lane.pass_s(6)
+        clicked = [contact for contact in lane.log.contacts if contact.cause == "power"]
+        assert [contact.closed for contact in clicked if contact.relay == OPEN] == [True, False]
+        assert lane.barrier.position() == 1
+        await lane.restart()
+        await lane.until(lambda: lane.state_code == "open")
+        await lane.pass_s(1)
+        assert lane.state is not None
+        assert StateReason.OPEN_AT_START in lane.state.conditions
+        assert lane.status[-1].text.startswith("The barrier was open at the start")
 
 
 @in_virtual_time

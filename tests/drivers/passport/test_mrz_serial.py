@@ -12,9 +12,11 @@ from support.devices.serial_readers import FRAMES, REARM, SerialReaderFixture, r
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
+from drivers.observation import Outcome
 from drivers.passport.mrz import MrzFormat
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
 from drivers.passport.observations import BarcodeRead, DocumentRead, FrameFault, ReadFailed
+from simulators.faults import CharacterFault, DoubledCharacter, LostCharacter, MisreadCharacter
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format as Printed
 from simulators.passport import accessis, elyctis, rte
@@ -69,6 +71,33 @@ async def test_garbage_around_frame_is_ignored(framing: str, tmp_path: Path) -> 
             await reader.wire.send(noise.randbytes(noise.randrange(1, 60)))
             await reader.wait_idle()
             await reads_on(reader, frame)
+
+
+@EVERY_FRAMING
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (MisreadCharacter(), "Cannot be as read: date of birth (line 2, place 14)."),
+        (LostCharacter(), "Line 2 has 43 characters instead of 44."),
+        (LostCharacter(line=1, at=9), "Line 1 has 43 characters instead of 44."),
+        (DoubledCharacter(), "Line 2 has 45 characters instead of 44."),
+        (DoubledCharacter(line=1, at=9), "Line 1 has 45 characters instead of 44."),
+    ],
+)
+async def test_character_misread_lost_or_doubled(
+    framing: str, fault: CharacterFault, text: str, tmp_path: Path
+) -> None:
+    async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
+        await reader.wire.send(FRAMES[framing](fault.lines(PASSPORT)))
+        said = await reader.next()
+        if isinstance(said, DocumentRead):
+            assert said.checks[0].outcome is Outcome.UNDETERMINED
+            assert text in (said.checks[0].text or "")
+        else:
+            assert isinstance(said, ReadFailed)
+            assert text in (said.detail or "")
+        await reads_on(reader, FRAMES[framing](PASSPORT))
+        assert reader.said.empty(), "one event of one document"
 
 
 @EVERY_FRAMING
@@ -179,6 +208,7 @@ async def test_other_device_is_no_elyctis(tmp_path: Path) -> None:
         await links.close()
     assert refused.value.cause is Cause.NO_RESPONSE
     assert "framing" in refused.value.how
+    assert "dtr = false" in refused.value.how
 
 
 async def test_other_text_is_published_if_configured(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import os
+import resource
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.registry import load_driver
 from gateway.cli import app
 from gateway.cli._lib.api_client import ApiError, ApiUnavailable
+from gateway.cli._lib.recording_file import write_or_fail
 from gateway.cli.record import build_recording, record_items, to_recording_entry, until_failure, wire_type
 from gateway.client import Workstation
 from gateway.config import DeviceSettings, load
@@ -210,6 +214,54 @@ async def test_gateway_that_ends_leaves_a_recording(
     assert [chunk.data for chunk in kept.chunks] == [ocr_frame(ERIKSSON_LINES["TD3"])]
     assert kept.begins == "midway"
     assert code in (os.EX_OK, os.EX_UNAVAILABLE), said
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+async def test_closed_terminal_leaves_a_recording(
+    gateway: GatewayFixture, wire: SerialLine, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "out.rec"
+    words = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "60")
+    program = str(Path(sys.executable).with_name("borderpost"))
+    recording = await asyncio.create_subprocess_exec(program, *map(str, words))
+    async with gateway.workstation() as workstation:
+        await asyncio.wait_for(workstation.connected_event.wait(), PATIENCE_S)
+        # The worker is restarted once the recording has begun.
+        await until(lambda: '"restart"' in gateway.log and gateway.log.count('"online"') > 1)
+        await wire.wait_for_host()
+        # The trace comes by another way than the events: of twenty frames, it has some.
+        for _ in range(20):
+            await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
+            await next_read(workstation)
+    recording.send_signal(number)
+    assert await asyncio.wait_for(recording.wait(), PATIENCE_S) == os.EX_OK
+    kept = Recording.from_text(out.read_text())
+    assert {chunk.data for chunk in kept.chunks} == {ocr_frame(ERIKSSON_LINES["TD3"])}
+    assert kept.provenance.startswith("simulated")
+
+
+async def test_impossible_file_is_refused_before_recording(
+    gateway: GatewayFixture, wire: SerialLine, tmp_path: Path
+) -> None:
+    out = tmp_path / "none" / "out.rec"
+    code, said = await borderpost(
+        "record", gateway.config, READER, out, "--reveal", "why", "--duration", "0.1"
+    )
+    assert (code, said) == (os.EX_CANTCREAT, f"{out}: No such file or directory\n")
+    assert '"technician_operation"' not in gateway.log
+
+
+def test_full_disk_leaves_no_part_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, limits = tmp_path / "out.rec", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            write_or_fail(out, b"x" * 101)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ended.value.code == os.EX_CANTCREAT
+    assert str(out) in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_trace_items_become_entries() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import tomllib
@@ -18,12 +19,13 @@ from typer.testing import CliRunner
 from drivers.registry import load_driver
 from gateway.cli import app
 from gateway.cli import discover as command
+from gateway.cli._lib import terminal
 from gateway.config.loader import load_sound_parts
 from gateway.diagnostics.discovery import proposals
 from gateway.diagnostics.discovery import search as search_module
 from gateway.diagnostics.discovery.found import FoundDevice
 from gateway.diagnostics.discovery.network import address_fault, interface_addresses, modbus_addresses
-from gateway.diagnostics.discovery.search import SearchOptions, SearchResult, discover
+from gateway.diagnostics.discovery.search import CHIP_READER, SearchOptions, SearchResult, discover
 from simulators.barrier import modbus_site
 from simulators.barrier.modbus_site import ModbusSite
 from simulators.links.serial_line import SerialLine
@@ -211,6 +213,21 @@ def test_holder_is_named_with_its_remedy(host: StagedHost) -> None:
     (found,) = found_on(host).devices
     assert found.held_by == ("brltty (pid 712)",)
     assert any("systemctl mask --now brltty" in remark for remark in found.remarks)
+
+
+def test_chip_reader_is_not_unknown(host: StagedHost) -> None:
+    device = host.plug("1-7", "072f:2200", 9, product="ACR122U")
+    host.write("sys/bus/usb/devices/1-7/1-7:1.0/bInterfaceClass", "0b")
+    (found,) = found_on(host).devices
+    assert found.remarks == (CHIP_READER,)
+    assert "no installed driver" not in "\n".join(line.plain for line in command._lines(found_on(host)))
+
+    module = host.folder / "sys/bus/usb/drivers/pn533_usb"
+    module.mkdir(parents=True)
+    (device / "1-7:1.0/driver").symlink_to(module)
+    taken, _ = found_on(host).devices[0].remarks
+    assert taken.startswith("The kernel driver pn533_usb has taken the chip reader at USB socket 1-7")
+    assert "sudo modprobe -r pn533_usb" in taken
 
 
 def test_configured_device_needs_no_table(host: StagedHost, tmp_path: Path) -> None:
@@ -415,6 +432,30 @@ async def test_simulated_post_is_found(
     table["url"] = table["url"].replace("http:", "https:")
     table.pop("allow_cleartext", None)
     load_driver(name).settings_model.model_validate(table)
+
+
+def test_table_is_whole_on_a_narrow_terminal(
+    host: StagedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug_port(
+        host,
+        "1-2",
+        "0db5:0137",
+        4,
+        "ttyACM0",
+        serial="A12345678901234567890",
+        product="OCR315e",
+        manufacturer="Access-IS",
+    )
+    (found,) = found_on(host).devices
+    shown = io.StringIO()
+    narrow = terminal.TerminalConsole(file=shown, force_terminal=True, width=40, highlight=False)
+    for module in (command, terminal):
+        monkeypatch.setattr(module, "console", narrow, raising=False)
+    monkeypatch.setattr(command, "HostView", lambda: host.host_view)
+    command.discover(tmp_path / "none.toml", network=False)
+    assert max(map(len, found.paste.splitlines())) > 40
+    assert found.paste in shown.getvalue()
 
 
 async def test_works_without_file(host: StagedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ from simulators.passport.chip.faults import (
     LimitedReads,
     LostReply,
     MrzUnlikePrint,
+    NegativeModulus,
     RepeatedFieldLoss,
     ReplyLostError,
     SecureMessagingError,
@@ -104,6 +105,10 @@ class TestIssued:
     def test_altered_group_must_exist(self, utopia: IssuingState) -> None:
         with pytest.raises(SimulatorError, match="no DG7"):
             Chip.issue(PASSPORT, utopia, faults=[AlteredGroup(group=7)])
+
+    def test_negative_modulus_needs_an_rsa_key(self, utopia: IssuingState) -> None:
+        with pytest.raises(SimulatorError, match="no RSA key"):
+            Chip.issue(PASSPORT, utopia, faults=[NegativeModulus()])
 
     def test_wrong_key_opens_nothing(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(can="000000"), [WrongKey()])
@@ -269,8 +274,8 @@ class TestNames:
         assert isinstance(chip_fault_of(name, at), kind)  # type: ignore[arg-type]
 
     def test_number_of_faults(self) -> None:
-        assert len(NAMED) == 20
-        assert sum(issubclass(kind, IssuingFault) for kind in NAMED.values()) == 10  # type: ignore[arg-type]
+        assert len(NAMED) == 22
+        assert sum(issubclass(kind, IssuingFault) for kind in NAMED.values()) == 12  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(("name", "arguments"), [
         ("removed", {}), ("removed", {"at": 0}), ("sm-error", {"at": 1, "status": 0x6A82}), ("lost", {}),

@@ -85,8 +85,12 @@ class IssuingState:
         *,
         validity: Validity | None = None,
         state: State | None = None,
+        key_identifier: bytes | None = None,
     ) -> Certificate:
-        """Create an additional document signer, of passports and cards."""
+        """Create an additional document signer, of passports and cards.
+
+        `key_identifier`: value of another subject key identifier than the standard's.
+        """
         types = der.sequence(
             der.integer(0), der.set_of(*(der.printable(code) for code in ("P", "I", "A", "C")))
         )
@@ -96,6 +100,7 @@ class IssuingState:
             validity or Validity.spanning(self.now, before=timedelta(days=30), after=10 * _YEAR),
             [_extension(_DOCUMENT_TYPES, types)],
             state or self.state,
+            key_identifier,
         )
 
     def replace_document_signer(
@@ -159,6 +164,7 @@ class IssuingState:
         validity: Validity,
         extensions: list[bytes],
         state: State,
+        key_identifier: bytes | None = None,
     ) -> Certificate:
         key = SigningKey.generate(scheme or self.csca.key.scheme)
         name = _name(state, f"{state.alpha_3} {role} {randbits(24):06X}")
@@ -173,7 +179,7 @@ class IssuingState:
             *_alternative_names(state, self.state),
             *extensions,
         ]
-        return _certificate(key, name, self.csca.key, self.csca.issuer, validity, extensions)
+        return _certificate(key, name, self.csca.key, self.csca.issuer, validity, extensions, key_identifier)
 
 
 def _certificate(
@@ -183,10 +189,11 @@ def _certificate(
     issuer: bytes,
     validity: Validity,
     extensions: list[bytes],
+    key_identifier: bytes | None = None,
 ) -> Certificate:
     serial = randbits(126) | 1 << 126
     identifiers = [
-        _extension(_SUBJECT_KEY_ID, der.octet_string(key_id(key))),
+        _extension(_SUBJECT_KEY_ID, key_identifier or der.octet_string(key_id(key))),
         _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, key_id(issuer_key)))),
     ]
     tbs = der.sequence(

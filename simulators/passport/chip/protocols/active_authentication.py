@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from simulators.passport.chip.apdu import Randomness, RefusedError, Status
 from simulators.passport.chip.crypto.domain_parameters import curve
+from simulators.passport.chip.encoding import der
+from simulators.passport.chip.encoding.tlv import tlv
 from simulators.passport.chip.protocols.security_infos import (
     EcParameters,
     active_authentication_info,
@@ -18,6 +20,7 @@ from simulators.passport.chip.protocols.security_infos import (
 )
 
 CHALLENGE_SIZE = 8
+_RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
 
 TRAILERS = {
     "sha1": b"\xbc",
@@ -89,6 +92,16 @@ class RsaKey(ActiveAuthenticationKey):
     def public_key_info(self) -> bytes:  # noqa: D102 - as the base says
         return self.key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    @property
+    def negative_public_key_info(self) -> bytes:
+        """The same with the modulus as a negative number: without the zero byte in front of it."""
+        numbers = self.key.public_key().public_numbers()
+        modulus = tlv(0x02, numbers.n.to_bytes(self.key.key_size // 8, "big"))
+        return der.sequence(
+            der.sequence(der.oid(_RSA_ENCRYPTION), der.NULL),
+            der.bit_string(der.sequence(modulus, der.integer(numbers.e))),
         )
 
     def sign(self, challenge: bytes, random: Randomness) -> bytes:  # noqa: D102 - as the base says

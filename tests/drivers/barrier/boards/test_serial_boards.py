@@ -214,7 +214,9 @@ async def test_relay_that_stays_closed_is_refused(numato: SerialSite) -> None:
     numato.board.relays.set(1, True, cause=None)  # type: ignore[arg-type]
     numato.inject(LostRequest(of="writes", exchanges=100))
     links = LinkFactory()
-    assert (await failed(board_of(numato, links, response_timeout_s=0.1).open())).cause is Cause.NO_RESPONSE
+    error = await failed(board_of(numato, links, response_timeout_s=0.1).open())
+    assert error.cause is Cause.NO_RESPONSE
+    assert "dtr = false" in error.how, "a board that its port resets is silent too"
     await links.close()
     numato.clear_faults()
     async with opened(numato) as board:

@@ -188,6 +188,7 @@ async def test_module_without_product_info(tmp_path: Path) -> None:
     [
         ({"password": b"\1\2\3\4"}, Cause.NO_PERMISSION, "password"),
         ({"mute": {PASSWORD}}, Cause.NO_RESPONSE, "baud"),
+        ({"mute": {PASSWORD}}, Cause.NO_RESPONSE, "dtr = false"),
         ({"acks": {PASSWORD: 0x20}}, Cause.WRONG_DEVICE, "address"),
         ({"acks": {READ_SYS_PARA: 0x19}}, Cause.WRONG_DEVICE, "model"),
         ({"acks": {READ_SYS_PARA: 0x29}}, Cause.DEVICE_FAULT, "replace"),

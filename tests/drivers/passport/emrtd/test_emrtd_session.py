@@ -288,6 +288,24 @@ def test_defect_fails_its_own_checks_only(
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("deviating", "file", "text"),
+    [
+        (fault.WrongKeyIdentifier(), "EF.SOD", "The subject key identifier cannot be read and is not used."),
+        (
+            fault.NegativeModulus(),
+            "DG15",
+            "The RSA modulus is written as a negative number and was read as a positive one.",
+        ),
+    ],
+)
+def test_deviation_of_states_is_a_note(deviating: fault.ChipFault, file: str, text: str) -> None:
+    profile = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.RSA_SHA1)
+    result = read(issued(profile, deviating))
+    assert unlike_good(result) == {}
+    assert [(note.file, note.text) for note in result.deviations] == [(file, text)]
+
+
 def test_document_and_signer_of_other_states() -> None:
     result = read(
         issued(document=TravellerGenerator(7).document(Format.TD3, issuer="KEN")), printed=None, can="1"

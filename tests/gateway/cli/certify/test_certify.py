@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import sys
 import tomllib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from gateway.cli import app
 from gateway.cli._certify import simulated_technician
 from gateway.cli._certify.criteria import OverallVerdict, Verdict
 from gateway.cli._certify.report import Report
+from gateway.client import Workstation
 from simulators.post import Post, socket_path
 from simulators.specimens import ERIKSSON
 
@@ -165,6 +168,25 @@ async def test_reader_is_tried_and_continued(post: SimulatedPost, monkeypatch: p
     refused = await post.certify(READER, "--only", "chip", "--only", "commissioned")
     assert refused.exit_code == os.EX_USAGE
     assert f"chip, commissioned cannot be tried at {READER}" in refused.output
+
+
+def is_in_maintenance(workstation: Workstation) -> bool:
+    state = workstation.status(READER).state
+    return state is not None and state.state == "maintenance"
+
+
+async def test_closed_terminal_ends_maintenance(post: SimulatedPost) -> None:
+    """The report and the recording are written, and the device is back in service."""
+    words = ["certify", post.gateway.config, READER, "--out", post.folder, "--simulators", post.socket]
+    program = str(Path(sys.executable).with_name("borderpost"))
+    trying = await asyncio.create_subprocess_exec(program, *map(str, words), "--only", "series")
+    await until(lambda: (post.folder / "report.json").exists() and post.report.facts.series is not None)
+    async with post.gateway.workstation(READER) as workstation:
+        await until(lambda: is_in_maintenance(workstation))
+        trying.send_signal(signal.SIGHUP)
+        assert await asyncio.wait_for(trying.wait(), PATIENCE_S) == os.EX_TEMPFAIL
+        await until(lambda: workstation.status(READER).is_usable)
+    assert (post.folder / "recording-1.rec").exists()
 
 
 def assert_anonymous(folder: Path) -> None:
