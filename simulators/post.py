@@ -165,11 +165,16 @@ class Post:
 
     async def _status(self, name: object) -> dict[str, Any]:
         member = self._member(name)
-        if member.pid is None:
-            return member.settings.summary() | {"running": False}
-        answer = await member.request("status", {})
-        answer.pop("ok")
-        return answer | {"running": True, "pid": member.pid}
+        if member.pid is not None:
+            try:
+                answer = await member.request("status", {})
+            except SimulatorError:
+                if member.pid is not None:  # else it has ended meanwhile
+                    raise
+            else:
+                answer.pop("ok")
+                return answer | {"running": True, "pid": member.pid}
+        return member.settings.summary() | {"running": False}
 
 
 async def _restored(member: SimulatorProcess, verb: str, within_s: float) -> str:

@@ -133,8 +133,8 @@ def credentials_error(
         Cause.NO_PERMISSION,
         f"{url} refuses these credentials{detail}.",
         Action.CONFIGURE,
-        f"Correct `username` and `password`{hint} If both are right, the device may have locked the account: "
-        "unlock it there.",
+        f"Correct `username` and `password`{hint} If they are correct, the device may have "
+        "locked the account: unlock it there.",
         retry_when,
     )
 

@@ -270,6 +270,20 @@ async def test_record_refused_by_the_disk_moves_nothing(gateway: GatewayFixture,
     assert site.log.actuations == []
 
 
+@contextlib.contextmanager
+def stopped(gateway: GatewayFixture) -> Iterator[None]:
+    """Stop the daemon's threads while the context is open."""
+    assert gateway.process is not None
+    daemon = psutil.Process(gateway.process.pid)
+    daemon.suspend()
+    try:
+        while daemon.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
+        yield
+    finally:
+        daemon.resume()
+
+
 async def test_unrecorded_closing_is_refused(gateway: GatewayFixture, site: ModbusSite) -> None:
     """The disk refuses the audit: opening and stopping work, closing does not until it is mended."""
     audit = gateway.folder / "state" / AUDIT_FILE
@@ -277,11 +291,13 @@ async def test_unrecorded_closing_is_refused(gateway: GatewayFixture, site: Modb
 
     @contextlib.contextmanager
     def refusing() -> Iterator[None]:
-        audit.rename(saved)
-        audit.mkdir()
+        with stopped(gateway):  # between the two steps it would begin another file
+            audit.rename(saved)
+            audit.mkdir()
         yield
-        audit.rmdir()
-        saved.rename(audit)
+        with stopped(gateway):
+            audit.rmdir()
+            saved.rename(audit)
 
     async with counter(gateway) as desk:
         await until(audit.exists)
