@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.case import SHORTEST_S, Action, Case
 from adversary.barrier.judge.records import DoorFacts, Event, Record, Truth
 
 FRESH_S = 0.5
@@ -144,13 +144,17 @@ def closings(case: Case, door: DoorFacts) -> Iterator[Closing]:
 
 
 def _is_closed_by_hand(case: Case, door: DoorFacts, close: Action, moved_s: float) -> bool:
-    """Return whether the door was reopened since: it is a hand at the button then, or a welded contact.
+    """Return whether it was reopened or stopped since: a hand at the button moves it, or a welded contact.
 
     A contact that is closed by a frame at that time is neither.
     """
-    is_reopened = any(close.at_s < opened_s < moved_s for opened_s, _ in case.contact(door, "open").spans())
+    is_ended = any(
+        close.at_s < closed_s < moved_s and opened_s - closed_s >= SHORTEST_S
+        for name in ("open", "stop")
+        for closed_s, opened_s in case.contact(door, name).spans(end_s=case.end_s)
+    )
     is_closed = case.contact(door, "close").at(moved_s) and not _is_close_welded(case, door, moved_s)
-    return is_reopened and not is_closed
+    return is_ended and not is_closed
 
 
 def _is_closed_by_another(case: Case, door: DoorFacts, close: Action, moved_s: float) -> bool:

@@ -263,14 +263,20 @@ def _is_over(case: Case, grant: Action, at_s: float) -> bool:
 
 
 def _is_shown_closed(case: Case, door: str, at_s: float) -> bool:
-    """Return whether a shorted wire showed a door steadily closed at its last reading."""
+    """Return whether a shorted wire showed a door steadily closed at its last reading.
+
+    Of two shorted limits, the wire of the open one may have been mended.
+    """
     read = case.last_read(door, "closed_limit", at_s)
     if read is None:
         return False
     span_s = read[0].asked_s - STEADY_S, read[0].asked_s
     return (
         any(
-            one.name == "shorted-wire" and one.details.get("signal") == f"{door}-closed-limit"
+            (
+                (one.name == "shorted-wire" and one.details.get("signal") == f"{door}-closed-limit")
+                or (one.name == "both-limits" and one.details.get("door") == door)
+            )
             and one.at_s <= span_s[0] and span_s[1] <= one.until_s
             for one in case.troubles
         )

@@ -121,6 +121,20 @@ def test_short_of_an_open_door_hides_nothing(open_until_s: float, broken: bool) 
     assert bool(open_second(story, 9.1)) is broken
 
 
+@pytest.mark.parametrize(
+    ("door", "open_until_s", "broken"),
+    [("first", 8.45, False), ("first", 8.55, True), ("second", 8.45, True)],
+)
+def test_both_limits_hide_an_open_door_once_one_is_mended(
+    door: str, open_until_s: float, broken: bool
+) -> None:
+    """The wire of its open limit is mended half a second before the last reading, which is of 9.0 s."""
+    story = shown_closed(8.0, 10.0, fault="chatter")
+    story.trouble(8.0, "both-limits", 10.0, door=door)
+    story.pulse_signal(8.0, open_until_s, "open_limit", "first")
+    assert bool(open_second(story, 9.1)) is broken
+
+
 def test_short_before_an_opening_ends_no_grant() -> None:
     """The door has not been seen to leave its closed end: it may still start."""
     story = gate()

@@ -455,6 +455,34 @@ def test_closing_by_hand_after_a_reopening_is_not_judged(
 
 
 @pytest.mark.parametrize(
+    ("from_s", "stopped_s", "closed_s", "broken"),
+    [
+        (4.0, 4.06, None, False),
+        (4.0, 4.04, None, True),  # too short for a machine to notice
+        (2.9, 2.96, None, True),
+        (4.0, 4.06, 4.69, True),
+    ],
+)
+def test_closing_by_hand_after_a_stop_is_not_judged(
+    from_s: float, stopped_s: float, closed_s: float | None, broken: bool
+) -> None:
+    """The door was told to close at 3.0 s, and closes at 4.7 s: its contact is open then, unless said."""
+    story = Story()
+    story.opened()
+    story.command(3.0, "close")
+    story.move(3.0, CLOSE)
+    story.signal(3.1, "open_limit", False)
+    story.contact(from_s, stopped_s, STOP)
+    if closed_s is not None:
+        story.contact(closed_s, 4.9, CLOSE)
+    story.motion(4.7, "closing")
+    story.signal(4.9, "presence", True)
+    story.add(Truth(6.5, "rest", "", {"position": 0.0}))
+    story.polls(0.2, 9.0)
+    assert (NOT_REOPENED in story.rules(9.0)) is broken
+
+
+@pytest.mark.parametrize(
     ("lost", "reopened_s", "broken"),
     [
         ((4.2,), 4.66, False),
