@@ -39,27 +39,19 @@ def run(
     75 ended by Ctrl-C or SIGTERM, with all programs.
     """
     require_simulators()
-    from gateway.cli._demo.brokers import BrokerError
-    from gateway.cli._scenario.run import run_scenario
-    from gateway.cli._scenario.scenario import ScenarioError, load_scenario
+    with Interrupts() as interrupts:  # first, because the libraries take a second to load
+        from gateway.cli._demo.brokers import BrokerError
+        from gateway.cli._scenario.run import run_scenario
+        from gateway.cli._scenario.scenario import ScenarioError, load_scenario
 
-    try:
-        loaded = {str(file): load_scenario(file) for file in files}
-    except ScenarioError as error:
-        exit_with(str(error), os.EX_DATAERR)
-    results: dict[str, ScenarioResult] = {}
-    with Interrupts() as interrupts:
+        results: dict[str, ScenarioResult] = {}
         try:
-            for name, one in loaded.items():
+            for name, one in {str(file): load_scenario(file) for file in files}.items():
                 console.print(f"{name}: {one.title}", markup=False, soft_wrap=True)
                 results[name] = run_scenario(one, interrupts, _show)
-                if results[name].disturbed:
-                    lost = ", ".join(results[name].disturbed)
-                    console.print(
-                        f"  disturbed: {lost} lost the link, without a fault of a step", style="yellow"
-                    )
-                if results[name].error:
-                    console.print(results[name].error, style="red", markup=False, soft_wrap=True)
+                _show_troubles(results[name])
+        except ScenarioError as error:
+            exit_with(str(error), os.EX_DATAERR)
         except Interrupted:
             exit_with("ended before the last step", os.EX_TEMPFAIL)
         except BrokerError as error:
@@ -74,6 +66,14 @@ def run(
         }
         events.write_text(json.dumps(seen, indent=1) + "\n")
     raise typer.Exit(0 if all(result.passed for result in results.values()) else 1)
+
+
+def _show_troubles(result: "ScenarioResult") -> None:
+    if result.disturbed:
+        lost = ", ".join(result.disturbed)
+        console.print(f"  disturbed: {lost} lost the link, without a fault of a step", style="yellow")
+    if result.error:
+        console.print(result.error, style="red", markup=False, soft_wrap=True)
 
 
 def _show(step: "StepResult") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.process.ports import free_port
+from support.ports import free_port
 
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError

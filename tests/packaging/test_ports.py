@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.process import ports
-from support.process.ports import free_port
+from support import ports
+from support.ports import free_port
 
 TESTS = Path(__file__).parents[1]
-CHOOSE = "from support.process.ports import free_port; print(*(free_port() for _ in range(60)))"
+CHOOSE = "from support.ports import free_port; print(*(free_port() for _ in range(60)))"
 
 
 def test_two_processes_choose_different_ports() -> None:

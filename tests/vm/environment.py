@@ -16,7 +16,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from support.brokers.mosquitto import Mosquitto
-from support.process.ports import free_port
+from support.ports import free_port
 
 from gateway.client import Workstation
 from simulators.barrier.modbus_site import ModbusSite

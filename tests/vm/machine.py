@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.process.ports import free_port
+from support.ports import free_port
 
 from vm.disk import VolatileDisk
 from vm.image import Image

@@ -66,6 +66,7 @@ def run_scenario(
             simulated_devices(scenario.simulated, run_dir, interrupts) as (devices, ready),
             loopback_broker(run_dir) as (_, broker_port),
         ):
+            interrupts.check()
             environment["BORDERPOST_MQTT_PORT"] = os.environ["BORDERPOST_MQTT_PORT"] = str(broker_port)
             described = load_or_fail(scenario.post)
             if described.gateway.profile == "production":
@@ -74,6 +75,7 @@ def run_scenario(
                     "test",
                     os.EX_NOPERM,
                 )
+            interrupts.check()
             write_resolved(scenario.post, run_dir / "post.toml", environment)
             if not wait_for_devices(ready, interrupts):
                 return ScenarioResult(scenario.title, error=_ended(devices))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from support.process.ports import free_port
+from support.ports import free_port
 
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
 from benchmarks.measures import NotMeasuredError, prepare

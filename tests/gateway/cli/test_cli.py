@@ -17,9 +17,9 @@ from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
+from support.ports import free_port
 from support.process.command_lines import Borderpost
 from support.process.demos import one_reader
-from support.process.ports import free_port
 
 from gateway.cli import COMMANDS, app
 from simulators.specimens import ERIKSSON_LINES

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.post_files import gateway_section
 from support.patience import PATIENCE_S
+from support.ports import free_port
 from support.process.command_lines import Borderpost
-from support.process.ports import free_port
 
 from gateway.client import CommandNotSent, ConnectionProblem, Workstation
 

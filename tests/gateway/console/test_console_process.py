@@ -17,7 +17,7 @@ from support.console.consoles import log_in, users
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
-from support.process.ports import free_port
+from support.ports import free_port
 from typer.testing import CliRunner
 
 from gateway.api.models import EventView, LiveUpdate

@@ -22,7 +22,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.brokers.stations import StationClient
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
-from support.process.ports import free_port
+from support.ports import free_port
 
 from gateway.client import CommandNotSent, CommandRejected, Workstation
 from gateway.contract.reason_codes import CommandReason

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from support.patience import PATIENCE_S
-from support.process.ports import free_port
+from support.ports import free_port
 
 EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 

@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
-from support.process.ports import free_port
+from support.ports import free_port
 
 from gateway.pki.ca import CertificateAuthority, IssuedCertificate
 from gateway.pki.inventory import Deployment

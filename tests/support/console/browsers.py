@@ -15,7 +15,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.console.chromium import CHROMIUM
 from support.console.consoles import PASSWORD, users
 from support.gateway.gateways import GatewayFixture, until
-from support.process.ports import free_port
+from support.ports import free_port
 
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate

@@ -26,7 +26,7 @@ from support.counter.pages import (
 from support.gateway.gateways import GatewayFixture, until
 from support.gateway.station_roles import ROLES, permit_commands
 from support.patience import PATIENCE_S
-from support.process.ports import free_port
+from support.ports import free_port
 
 USERS = {"gateway": "gw", STATION: PASSWORD, "counter-2": "two", "chief": "three"}
 TESTS = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fullpage_fixture import FullPageFixture, fullpage_fixture
-from support.process.ports import free_port
+from support.ports import free_port
 
 from drivers.observation import Check, Outcome
 from drivers.passport.observations import DocumentRead, ReadTrigger, TransactionEnd

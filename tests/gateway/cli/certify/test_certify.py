@@ -13,7 +13,7 @@ from click.testing import Result
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.patience import PATIENCE_S
-from support.process.ports import free_port
+from support.ports import free_port
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Recording

@@ -49,6 +49,14 @@ def test_two_runs_have_the_same_events(library: Path) -> None:
     assert [(suite.get("tests"), suite.get("failures")) for suite in suites] == [("11", "0")] * 2
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["fire", "forged-documents", "traveller"])
+def test_scenario_of_the_library_passes(name: str) -> None:
+    with Demo(*PROGRAM, str(LIBRARY / f"{name}.toml")) as run:
+        assert run.ended() == os.EX_OK, run.screen
+        assert (run.left(), run.files()) == ([], [])
+
+
 @pytest.mark.long(15)
 def test_failed_expectation_names_fields_and_no_values(library: Path) -> None:
     scenario = library / "wrong.toml"
