@@ -228,6 +228,7 @@ def _run(
     except (Stopped, ApiUnavailable, ApiError) as error:
         stopped = error
     except KeyboardInterrupt:
+        technician.say("")  # ends the line with ^C
         stopped = Stopped(STOPPED)
     facts = _with_recording(facts, folder, recording, settings, view)
     if recording.is_discarded:
