@@ -1,6 +1,7 @@
 """Serial ports: found by USB identity or path, opened exclusively, read without a thread."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import stat
@@ -120,6 +121,10 @@ class SerialLink:
             port.open()
             self._port = port
         except (OSError, termios.error) as error:
+            # pyserial wraps the kernel's answer to a node of another kind, such as hidraw or input.
+            reason = error.__context__
+            if isinstance(reason, termios.error) and reason.args[:1] == (errno.ENOTTY,):
+                raise not_serial_error(self._settings.port) from error
             raise open_error(path, error, TEXTS) from error
         self._fd = self._port.fileno()
         try:
@@ -210,6 +215,16 @@ class SerialLink:
             await asyncio.sleep(DRAIN_POLL_S)
 
 
+def not_serial_error(address: str) -> LinkError:
+    """Return the link error for a path that is no serial port."""
+    return LinkError(
+        Cause.WRONG_DEVICE,
+        f"{address} is not a serial port.",
+        Action.CONFIGURE,
+        "Correct `port`; borderpost discover lists the ports, and the driver for each device.",
+    )
+
+
 def find_port(address: str) -> tuple[str, ListPortInfo | None]:
     """Resolve an address to a device path and, for USB, its descriptors; raises LinkError."""
     usb_ids = USB_ADDRESS.fullmatch(address)
@@ -223,9 +238,7 @@ def find_port(address: str) -> tuple[str, ListPortInfo | None]:
                 "Check cable and power of the reader.",
             )
         if not stat.S_ISCHR(Path(real).stat().st_mode):
-            raise LinkError(
-                Cause.WRONG_DEVICE, f"{address} is not a serial port.", Action.CONFIGURE, "Correct `port`."
-            )
+            raise not_serial_error(address)
         return real, next((port for port in _usb_ports() if port.device == real), None)
     vid, pid = int(usb_ids["vid"], 16), int(usb_ids["pid"], 16)
     fitting = [

@@ -30,6 +30,7 @@ from gateway.cli._lib.interrupts import as_interrupt
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import errors, exit_with, require_simulators
 from gateway.cli.record import wire_type
+from gateway.common.atomic_file import write_whole
 from gateway.common.printable import printable
 from gateway.common.version import VERSION
 from gateway.config import DeviceSettings
@@ -228,6 +229,7 @@ def _run(
     except (Stopped, ApiUnavailable, ApiError) as error:
         stopped = error
     except KeyboardInterrupt:
+        technician.say("")  # ends the line with ^C
         stopped = Stopped(STOPPED)
     facts = _with_recording(facts, folder, recording, settings, view)
     if recording.is_discarded:
@@ -265,7 +267,7 @@ def _with_recording(
     number = len(facts.recordings) + 1
     while (file := folder / f"recording-{number}.rec").exists():
         number += 1
-    file.write_text(anonymized.to_text(), "utf-8")
+    write_whole(file, anonymized.to_text().encode(), 0o644)
     names = (*facts.recordings, file.name)
     return facts.model_copy(update={"recordings": names, "recording_note": recording.note})
 

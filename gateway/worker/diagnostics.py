@@ -218,12 +218,12 @@ def common_steps(identity: Identity, expect_firmware: str | None) -> list[SelfTe
     steps = [SelfTestStep(name="link.open", outcome=Outcome.SUCCESSFUL, text="The link is open.")]
     described = f"{identity.model}, serial number {identity.serial_number}"
     steps.append(
-        SelfTestStep(name="identity.reported", outcome=Outcome.SUCCESSFUL, text=f"It is a {described}.")
+        SelfTestStep(name="identity.reported", outcome=Outcome.SUCCESSFUL, text=f"It reports: {described}.")
         if identity.serial_number is not None
         else SelfTestStep(
             name="identity.reported",
             outcome=Outcome.NOT_SUPPORTED,
-            text=f"It is a {identity.model} and reports no serial number: a replacement cannot be detected.",
+            text=f"It reports: {identity.model}, no serial number. A replacement cannot be detected.",
         )
     )
     if expect_firmware is not None:

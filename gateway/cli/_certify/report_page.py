@@ -53,12 +53,12 @@ def report_page(report: Report) -> str:
     ]
     if facts.chip is not None and facts.chip.outcomes:
         chip_rows = [
-            (name, ", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())))
+            (name, ", ".join(f"{_words(outcome)} {count}" for outcome, count in sorted(counts.items())))
             for name, counts in sorted(facts.chip.outcomes.items())
         ]
         parts += ["<h2>Checks of the chip</h2>", table(("Check", "Outcomes, number of reads"), chip_rows)]
     if facts.self_test:
-        rows = [(step.name, str(step.outcome), step.text) for step in facts.self_test]
+        rows = [(step.name, _words(step.outcome), step.text) for step in facts.self_test]
         parts += ["<h2>Self-test</h2>", table(("Step", "Outcome", "Result"), rows)]
     parts += [
         bullets("Remarks", _remarks(report)),
@@ -72,7 +72,7 @@ def _device(report: Report) -> str:
     device, first = report.device, report.identity
     facts = [
         ("Post", f"{device.site} / {device.gateway}"),
-        ("Driver", f"{device.driver} ({device.family})"),
+        ("Driver", f"{device.driver} ({_words(device.family)})"),
         ("Maker", first.manufacturer or "not reported"),
         ("Model", first.model or "not reported"),
         ("Serial number", first.serial_number or "not reported"),
@@ -84,6 +84,11 @@ def _device(report: Report) -> str:
     ]
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts)
     return f"<table>{rows}</table>"
+
+
+def _words(code: str) -> str:
+    """Return a code such as `not_supported` as words."""
+    return code.replace("_", " ")
 
 
 def _kind(report: Report) -> str:

@@ -109,7 +109,10 @@ class TerminalTechnician:
             typer.echo(f"    [{question}] ", nl=False, err=True)
             line = sys.stdin.readline()
         except KeyboardInterrupt:
+            self.say("")  # ends the line with the question
             raise Stopped(STOPPED) from None
+        if not line:
+            self.say("")
         if not line or line.strip().lower() == "q":  # an empty line still has its end
             raise Stopped(STOPPED)
         return line.strip()

@@ -210,7 +210,7 @@ def _answer(
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ApiUnavailable(
             f"No response from a gateway at {connection.folder / SOCKET}: "
-            f"{str(error) or type(error).__name__}.",
+            f"{getattr(error, 'strerror', None) or str(error) or type(error).__name__}.",
             "Check that it is running: sudo systemctl status borderpost",
         ) from None
     finally:

@@ -10,10 +10,13 @@ import typer
 from typer.core import TyperCommand
 
 from gateway.cli._demo.running_demo import find
-from gateway.cli._lib.terminal import DEFAULT_CONFIG
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, exit_with
 from gateway.state_dir import is_forbidden
 
 _POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
+_SLUG = "[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
+_ANY_POSITION = re.compile(f"(?:_gw|{_SLUG})/{_SLUG}")
+"""As `Position.parse` has it, whose module a command need not load."""
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
 """Id of a key: base64url of 32 bytes."""
 
@@ -77,6 +80,17 @@ def _file_or_position(ctx: typer.Context, incomplete: str) -> list[str]:
     return complete_position(ctx, incomplete) + [file for file in files if file.startswith(incomplete)]
 
 
+def _valid_position(text: str) -> str:
+    """Return a position; ends with EX_USAGE if it has not its form."""
+    if _ANY_POSITION.fullmatch(text) is None:
+        exit_with(
+            f"{text!r} is no position: write lane/device, as in lane-1/reader\n    "
+            "borderpost devices lists those of this post",
+            os.EX_USAGE,
+        )
+    return text
+
+
 PostFile = Annotated[
     Path,
     typer.Argument(
@@ -89,5 +103,10 @@ PostFile = Annotated[
 ]
 OneDevice = Annotated[
     str,
-    typer.Argument(metavar="POSITION", help="Device, as in lane-1/reader.", autocompletion=complete_position),
+    typer.Argument(
+        metavar="POSITION",
+        help="Device, as in lane-1/reader.",
+        autocompletion=complete_position,
+        callback=_valid_position,
+    ),
 ]

@@ -53,11 +53,19 @@ def print_line(line: Text) -> None:
     elif line.no_wrap:
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
     else:
-        first, *more = line.wrap(console, console.width)
+        first, *more = _wrapped(line, console.width)
         console.print(first, soft_wrap=True)
         rest = Text(" ").join(more)
-        for part in rest.wrap(console, console.width - INDENT) if more else ():
+        for part in _wrapped(rest, console.width - INDENT) if more else ():
             console.print(Text(" " * INDENT) + part, soft_wrap=True)
+
+
+def _wrapped(line: Text, width: int) -> list[Text]:
+    """Wrap a line; rich leaves the space at which it does."""
+    parts = list(line.wrap(console, width))
+    for part in parts:
+        part.rstrip()
+    return parts
 
 
 def exit_with(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:

@@ -32,7 +32,7 @@ def check_counters(
     )
     if device.state.cause is not Cause.WRONG_FORMAT:  # the driver has compared the bytes
         yield from _check_baud_rate(device, counted, configured.settings, events)
-    yield from _check_dirty_sensor(device, counted, config)
+        yield from _check_dirty_sensor(device, counted, config)
     yield from _check_cable(device, counted, config)
     yield from _check_chip_field(device, counted, config)
     if device.restarts >= CRASHES:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from drivers.camera.onvif.discovery import FoundCamera
 
 PEOPLE_TYPE = "If people type on it, do not configure it: the driver takes every key from them."
+FEW_ADDRESSES = 3
+"""Number of addresses up to which each one without a board is named."""
 CHIP_READER = "A chip reader: the smart card service uses it, and lists its slots."
 SECOND_POSITION = "Another position has this device too: correct the address of one of them."
 
@@ -94,7 +96,9 @@ def discover(
     cameras, failures = asyncio.run(find_cameras(options.interfaces, options.search_s))
     result.failures += failures
     result.devices += [_camera(camera, known, positions) for camera in cameras]
-    result.devices += _boards(options.modbus, known, positions)
+    boards = list(_boards(options.modbus, known, positions))
+    result.devices += boards
+    result.failures += _silent_addresses(options.modbus, {board.address for board in boards})
     result.devices += _configured_only(known, {each.position for each in result.devices})
     return result
 
@@ -261,6 +265,17 @@ def _boards(asked: Sequence[str], known: _KnownPost, positions: Positions) -> It
                 drivers=drivers_for("modbus"),
                 paste="" if position is not None else board_table(address, UNIT, positions),
             )
+
+
+def _silent_addresses(asked: Sequence[str], found: set[str]) -> Iterator[str]:
+    """Yield a sentence if addresses that a person named have no board; of a network, if none has one."""
+    silent = [address for address in asked if address not in found]
+    if silent and (not found or len(asked) <= FEW_ADDRESSES):
+        where = ", ".join(silent) if len(silent) <= FEW_ADDRESSES else f"any of {len(silent)} addresses"
+        yield (
+            f"No board with Modbus responds at {where}. Check its power, its cable and its address; many "
+            "boards accept one connection only."
+        )
 
 
 def _configured_only(known: _KnownPost, found: set[str | None]) -> Iterator[FoundDevice]:

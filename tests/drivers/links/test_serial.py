@@ -169,6 +169,16 @@ async def test_refusal_of_system_has_cause_and_remedy(
     assert refused.value.cause is cause
 
 
+@pytest.mark.parametrize("path", ["/dev/null", "/etc/passwd"])
+async def test_other_kind_of_node_is_named(path: str) -> None:
+    """A node without lines is what a technician writes for a reader in HID mode."""
+    with pytest.raises(LinkError) as refused:
+        await LinkFactory().serial(SerialSettings(port=path))
+    assert refused.value.cause is Cause.WRONG_DEVICE
+    assert refused.value.text == f"{path} is not a serial port."
+    assert "borderpost discover" in refused.value.how
+
+
 async def test_input_before_open_is_dropped(tmp_path: Path) -> None:
     """Its age is unknown: its traveller may have left."""
     async with SerialLine.open_at(tmp_path / "port") as wire:

@@ -20,8 +20,10 @@ from support.patience import PATIENCE_S
 from support.ports import free_port
 from support.process.command_lines import Borderpost
 from support.process.demos import one_reader
+from typer.testing import CliRunner
 
 from gateway.cli import COMMANDS, app
+from gateway.cli._lib.api_client import ApiUnavailable, ask
 from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["gateway"]
@@ -265,3 +267,22 @@ async def test_simulate_refuses_invalid_post(tmp_path: Path) -> None:
     ended = await asyncio.to_thread(borderpost, "simulate", post, "--run-dir", tmp_path / "run")
     assert ended.returncode == 78
     assert "teapot" in ended.stderr
+
+
+@pytest.mark.parametrize("position", ["nope", "Lane 9/reader", "lane-1/", "lane-1/reader/x", "_/reader"])
+@pytest.mark.parametrize(
+    "command",
+    ["accept", "barrier case", "certify", "check", "device", "record", "replug", "restart", "trace", "why"],
+)
+def test_wrong_position_is_told(position: str, command: str, tmp_path: Path) -> None:
+    more = [str(tmp_path / "out.rec"), "--reveal", "why"] if command == "record" else []
+    words = [*command.split(), str(ROOT / "config/demo.toml"), position, *more]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == os.EX_USAGE
+    assert f"{position!r} is no position: write lane/device" in done.output
+
+
+def test_socket_that_is_absent_has_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ApiUnavailable) as absent:
+        ask(tmp_path / "none", "post")
+    assert absent.value.text.endswith("console.sock: No such file or directory.")

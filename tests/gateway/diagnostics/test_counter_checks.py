@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.console.fake_daemon import device
 
+from drivers.links.link import Cause
 from drivers.passport.mrz_serial import MrzSerialSettings
 from gateway.api.models import CountersHistoryView, CountersView, Finding
 from gateway.config import DeviceSettings
@@ -17,9 +18,11 @@ READER = DeviceSettings(
 )
 
 
-def findings(**counted: float) -> dict[str, Finding]:
+def findings(cause: Cause | None = None, **counted: float) -> dict[str, Finding]:
     counters = CountersHistoryView(lifetime=CountersView.model_validate(counted))
-    found = check_counters(device("lane-1/reader", counters=counters), READER, (), CONFIG)
+    view = device("lane-1/reader", counters=counters)
+    view = view.model_copy(update={"state": view.state.model_copy(update={"cause": cause})})
+    found = check_counters(view, READER, (), CONFIG)
     return {finding.code: finding for finding in found}
 
 
@@ -34,3 +37,8 @@ def test_chips_that_lose_power_are_reported(attempts: int, is_weak: bool) -> Non
 
 def test_few_chips_are_no_finding() -> None:
     assert findings(good_reads=30, chip_reads=9, chip_attempts=90, chip_s=90) == {}
+
+
+def test_wrong_format_is_no_dirty_glass() -> None:
+    assert set(findings(good_reads=200, bad_reads=200)) == {"sensor_dirty"}
+    assert findings(Cause.WRONG_FORMAT, good_reads=200, bad_reads=200) == {}

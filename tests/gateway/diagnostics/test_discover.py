@@ -358,6 +358,14 @@ def test_wrong_addresses_are_refused(given: list[str]) -> None:
     assert "validation error" not in address_fault(refused.value)
 
 
+@pytest.mark.parametrize(("count", "where"), [(1, "tcp://127.0.0.1:1"), (5, "any of 5 addresses")])
+def test_address_without_board_is_told(host: StagedHost, count: int, where: str) -> None:
+    asked = tuple(f"tcp://127.0.0.1:{port}" for port in range(1, count + 1))
+    result = discover({}, host.host_view, SearchOptions(interfaces=(), modbus=asked))
+    (said,) = result.failures
+    assert said.startswith(f"No board with Modbus responds at {where}. Check its power")
+
+
 def test_interfaces_are_addresses() -> None:
     assert interface_addresses([]) == (None,)
     assert interface_addresses(["192.0.2.1", "192.0.2.1"]) == ("192.0.2.1",)
@@ -417,7 +425,8 @@ async def test_simulated_post_is_found(
                 ]
                 if {"network_camera", "modbus"} <= {device.kind for device in devices}:
                     break  # on a busy machine an answer comes after the search
-    assert listed["failures"] == []
+    (silent,) = listed["failures"]
+    assert silent.startswith("No board with Modbus responds at tcp://127.0.0.1:1. ")
     text = "\n".join(line.plain for line in command._lines(SearchResult(devices, [])))
     found = {device.kind: device for device in devices}
     assert found["configured"].position == "lane-1/reader"
@@ -456,6 +465,9 @@ def test_table_is_whole_on_a_narrow_terminal(
     command.discover(tmp_path / "none.toml", network=False)
     assert max(map(len, found.paste.splitlines())) > 40
     assert found.paste in shown.getvalue()
+    driver = shown.getvalue()[shown.getvalue().index("driver: ") :].partition("\n\n")[0]
+    assert max(map(len, driver.splitlines())) <= 40
+    assert not [line for line in driver.splitlines() if "  " in line.strip() or line != line.rstrip()]
 
 
 async def test_works_without_file(host: StagedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Criteria of a certification: each verdict from facts, and the report made of them."""
 
+import re
 import tomllib
 from datetime import UTC, date, datetime
 from typing import Any
@@ -311,3 +312,11 @@ def test_page_shows_every_criterion() -> None:
         assert words in page
     assert "http" not in page.replace("</html>", ""), "it loads nothing"
     assert "This device was" not in report_page(report(facts))
+
+
+def test_page_has_words_not_codes() -> None:
+    unsupported = STEP.model_copy(update={"outcome": Outcome.NOT_SUPPORTED})
+    page = report_page(report(complete(self_test=(STEP, unsupported))))
+    assert "not supported" in page
+    assert "mrz-serial (passport reader)" in page
+    assert not {"not_supported", "passport_reader"} & set(re.findall(r"\w+", page))

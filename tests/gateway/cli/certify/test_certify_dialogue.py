@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import os
+import resource
 import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +18,12 @@ from click.testing import Result
 from support.console.consoles import console_of, empty_outbox
 from support.console.fake_daemon import AT, SESSION, FakeDaemon, device, held_device
 from support.gateway.post_files import gateway_section
+from support.gateway.replaying import ROOT
 from typer.testing import CliRunner
 
 from drivers.driver import Family, StateCode
 from drivers.links.link import Cause
+from drivers.links.recording.recording import Recording
 from gateway.api.models import DeviceView, EventView
 from gateway.api.operations import Actor, Maintenance, ManagementOperation
 from gateway.cli import app
@@ -27,6 +31,7 @@ from gateway.cli._certify.criteria import Verdict
 from gateway.cli._certify.facts import Facts, Moment
 from gateway.cli._certify.report import Report
 from gateway.cli._certify.run import Plan
+from gateway.cli.certify import _with_recording
 from gateway.console.web.server import serve
 from gateway.contract.envelope import Provenance
 from gateway.contract.states import DeviceState
@@ -308,3 +313,17 @@ async def test_simulator_is_refused_at_real_device(terminal: Terminal) -> None:
     unknown = await terminal.certify(READER, "", "--only", "speed")
     assert (unknown.exit_code, "no criterion speed" in unknown.stderr) == (os.EX_USAGE, True)
     assert terminal.operations == []
+
+
+def test_full_disk_leaves_no_part_of_a_recording(tmp_path: Path) -> None:
+    taped = Recording.from_text((ROOT / "passport/accessis.rec").read_text())
+    tape: Any = SimpleNamespace(anonymized=lambda *_: taped, note="")
+    settings: Any = object()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            _with_recording(Facts(), tmp_path, tape, settings, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
