@@ -119,7 +119,7 @@ class PosLayout:
     def frame_of(self, report: bytes) -> bytes:
         """Return as many bytes with id, byte count, flag and symbology; all others are zero."""
         head = int(self._is_numbered)
-        mask = bytearray(b"\xff" * head).ljust(len(report), b"\0")
+        mask = bytearray(b"\xff" * min(head, len(report))).ljust(len(report), b"\0")
         places = self._reports.get(report[0] if head and report else 0)
         if places is not None:
             kept = [(at, 8) for at in places.symbology]

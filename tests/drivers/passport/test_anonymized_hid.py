@@ -55,6 +55,15 @@ def places(part: bytes, text: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("hid_format", HidFormat)
+def test_empty_report_is_anonymized(hid_format: HidFormat) -> None:
+    """A report has its id only where reports have ids, and an empty one has not even that."""
+    recording = recorded(hid_format, [[b""]])
+    assert [len(chunk.data) for chunk in anonymize(recording).chunks] == [
+        len(chunk.data) for chunk in recording.chunks
+    ]
+
+
+@pytest.mark.parametrize("hid_format", HidFormat)
 @given(first=st.integers(0, 200), size=st.integers(5, 63))
 @settings(max_examples=10)
 def test_no_personal_data_and_right_digits(hid_format: HidFormat, first: int, size: int) -> None:
