@@ -57,6 +57,8 @@ WRITE_MARGIN_S = 0.1
 """Margin for the way of a frame to the board, in seconds: its inputs must be fresh when it arrives."""
 STOP_ANSWER_S = 2.0
 """Time without an acknowledgement after which a stop is answered as failed, in seconds; it is repeated on."""
+SHOWN_LOST_S = 1.5
+"""Time of missed readings after which a lost link is closed at once, in seconds: it is shown as lost then."""
 RECORD_SHOWN_S = 0.2
 """Time for which a state waits for its record on the disk before it is shown, marked, in seconds.
 
@@ -377,7 +379,8 @@ class BarrierDriver(Driver[SettingsT]):
             except LinkError:
                 if self._missed_readings.loss is not None:
                     self._publish(self._machine.on_link_lost())
-                    await self._writer.write_last()
+                    if not self._missed_readings.is_for(SHOWN_LOST_S):
+                        await self._writer.write_last()
                     raise
             is_due = await self._writer.write_due()
             await asyncio.sleep(RETRY_S if is_due else self._pause_s(began_s))
