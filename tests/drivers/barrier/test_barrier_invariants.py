@@ -8,7 +8,9 @@ import pytest
 from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, OPEN, STOP, BarrierFixture
 from virtual_time import in_virtual_time
 
+from drivers.barrier import driver
 from drivers.barrier.board import PulseEnd
+from drivers.barrier.board_writer import LAST_WRITES_S
 from drivers.barrier.observations import AlarmKind, BarrierState, MovementState, PassageDirection, StateReason
 from drivers.command import CommandFailure, CommandRefusal, RefusalReason
 from drivers.driver import StateCode
@@ -589,6 +591,24 @@ async def test_invariant_27_stop_at_the_loss_of_its_link_is_repeated() -> None:
 
         assert [contact.relay for contact in lane.log.contacts] == [STOP]
         await stopping
+
+
+@pytest.mark.parametrize(("shown_lost_s", "has_last_writes"), [(1000, True), (0, False)])
+@in_virtual_time
+async def test_invariant_18_long_loss_is_shown_without_last_writes(
+    shown_lost_s: float, has_last_writes: bool
+) -> None:
+    """A stop on a silent line is repeated before the link is closed, unless readings have long failed."""
+    with mock.patch.object(driver, "SHOWN_LOST_S", shown_lost_s):
+        async with BarrierFixture() as lane:
+            await lane.ready()
+            lane.site.inject(BoardsHung())
+            stopping = asyncio.create_task(lane.stop())
+            await lane.until(lambda: lane.driver._missed_readings.loss is not None)
+            lost_s = lane.now_s
+            await lane.until(lambda: lane.failure)
+            assert (lane.now_s - lost_s >= LAST_WRITES_S) is has_last_writes
+            await asyncio.gather(stopping, return_exceptions=True)
 
 
 @in_virtual_time
