@@ -20,6 +20,7 @@ from drivers.links.recording.recording import Recording
 from gateway.cli import app
 from gateway.cli._certify import simulated_technician
 from gateway.cli._certify.criteria import OverallVerdict, Verdict
+from gateway.cli._certify.device import CertifiedDevice
 from gateway.cli._certify.report import Report
 from gateway.client import Workstation
 from simulators.post import Post, socket_path
@@ -179,10 +180,13 @@ async def test_closed_terminal_ends_maintenance(post: SimulatedPost) -> None:
     """The report and the recording are written, and the device is back in service."""
     words = ["certify", post.gateway.config, READER, "--out", post.folder, "--simulators", post.socket]
     program = str(Path(sys.executable).with_name("borderpost"))
-    trying = await asyncio.create_subprocess_exec(program, *map(str, words), "--only", "series")
-    await until(lambda: (post.folder / "report.json").exists() and post.report.facts.series is not None)
+    words += ["--only", "series", "--reads", "100000"]  # it does not end by itself
+    trying = await asyncio.create_subprocess_exec(program, *map(str, words))
+    certified = CertifiedDevice(post.gateway.folder / "state", READER)
     async with post.gateway.workstation(READER) as workstation:
         await until(lambda: is_in_maintenance(workstation))
+        while (await asyncio.to_thread(certified.view))["counters"]["lifetime"]["good_reads"] < 5:
+            await asyncio.sleep(0.1)
         trying.send_signal(signal.SIGHUP)
         assert await asyncio.wait_for(trying.wait(), PATIENCE_S) == os.EX_TEMPFAIL
         await until(lambda: workstation.status(READER).is_usable)
