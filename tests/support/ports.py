@@ -8,7 +8,22 @@ from pathlib import Path
 
 FIRST, END = 20_000, 32_000
 """Below the ports that the kernel chooses (ip_local_port_range: from 32768), and those of our examples."""
-COUNTER = Path(tempfile.gettempdir()) / f"borderpost-test-ports-{os.geteuid()}"
+
+
+def _outer_user() -> int:
+    """Return this user's number outside of its user namespace (user_namespaces(7), uid_map).
+
+    A test that runs as root of such a namespace cannot open a file that root has left.
+    """
+    user = os.geteuid()
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        inside, outside, count = map(int, line.split())
+        if inside <= user < inside + count:
+            return outside + user - inside
+    return user
+
+
+COUNTER = Path(tempfile.gettempdir()) / f"borderpost-test-ports-{_outer_user()}"
 """File with the last port that was chosen; every test process of this user locks it."""
 
 
