@@ -122,7 +122,7 @@ class Refusal(BaseModel):
 
 
 class ExpectedCheck(BaseModel):
-    """What a gateway must report of one check."""
+    """Required report of a gateway on one check."""
 
     outcome: Literal["failed", "undetermined"]
     reason: str | None = Field(description="Reason of the contract; null: any.")

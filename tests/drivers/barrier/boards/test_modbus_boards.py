@@ -152,6 +152,7 @@ async def test_lost_movement_leaves_a_stop(rig: Rig) -> None:
     await failed(moving)
     closed = await board.read_relays()
     assert (closed[0], closed[2]) == (False, True)
+    await board.open_all_relays()  # its closing waits for the end of the pulse otherwise
 
 
 async def test_lost_movement_leaves_a_later_pulse_of_its_relay(rig: Rig) -> None:
@@ -164,6 +165,7 @@ async def test_lost_movement_leaves_a_later_pulse_of_its_relay(rig: Rig) -> None
     await board.pulse_relay(0, 60, urgent=True)
     await failed(moving)
     assert (await board.read_relays())[0]
+    await board.open_all_relays()  # its closing waits for the end of the pulse otherwise
 
 
 async def test_late_pulse_is_never_written(rig: Rig) -> None:
@@ -324,6 +326,7 @@ async def test_repeated_release_leaves_a_later_pulse() -> None:
         assert len(await sensing) == 8
         assert (await board.read_relays())[2]
         assert board._unreleased == set()
+        await board.open_all_relays()
 
 
 async def test_no_reading_between_lost_releases() -> None:
