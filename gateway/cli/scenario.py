@@ -36,9 +36,12 @@ def run(
     """Play scenarios, each with a broker, simulated devices and a gateway of its own.
 
     Exit codes: 0 every step passed; 1 a step failed; 65 a file is no scenario; 69 no broker could be started;
-    75 ended by Ctrl-C or SIGTERM, with all programs.
+    73 a file of results cannot be written; 75 ended by Ctrl-C or SIGTERM, with all programs.
     """
     require_simulators()
+    for written in (junit, events):
+        if written is not None:
+            _require_writable(written)
     with Interrupts() as interrupts:  # first, because the libraries take a second to load
         from gateway.cli._demo.brokers import BrokerError
         from gateway.cli._scenario.run import run_scenario
@@ -56,16 +59,26 @@ def run(
             exit_with("ended before the last step", os.EX_TEMPFAIL)
         except BrokerError as error:
             exit_with(str(error), os.EX_UNAVAILABLE)
-    if junit is not None:
-        from gateway.cli._scenario.junit import write_junit
+    try:
+        if junit is not None:
+            from gateway.cli._scenario.junit import write_junit
 
-        write_junit(junit, results)
-    if events is not None:
-        seen = {
-            name: {"events": result.events, "disturbed": result.disturbed} for name, result in results.items()
-        }
-        events.write_text(json.dumps(seen, indent=1) + "\n")
+            write_junit(junit, results)
+        if events is not None:
+            seen = {
+                name: {"events": result.events, "disturbed": result.disturbed}
+                for name, result in results.items()
+            }
+            events.write_text(json.dumps(seen, indent=1) + "\n")
+    except OSError as error:
+        exit_with(f"{error.filename}: {error.strerror}", os.EX_CANTCREAT)
     raise typer.Exit(0 if all(result.passed for result in results.values()) else 1)
+
+
+def _require_writable(file: Path) -> None:
+    """End the program if the file cannot be written: before the scenarios, which take minutes."""
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        exit_with(f"{file}: cannot be written; name another file", os.EX_CANTCREAT)
 
 
 def _show_troubles(result: "ScenarioResult") -> None:

@@ -95,3 +95,14 @@ def test_report_for_ci(tmp_path: Path) -> None:
     error = two.find("testcase/error")
     assert error is not None
     assert error.get("message") == "ended"
+
+
+@pytest.mark.parametrize("option", ["--junit", "--events"])
+@pytest.mark.parametrize("name", ["missing/results", "."])
+def test_file_of_results_is_refused_before_the_run(folder: Path, option: str, name: str) -> None:
+    (folder / "scenario.toml").write_text(HEAD + "[[step]]\npause_s = 600\n")
+    result = CliRunner().invoke(
+        app, ["scenario", "run", str(folder / "scenario.toml"), option, str(folder / name)]
+    )
+    assert result.exit_code == os.EX_CANTCREAT
+    assert "cannot be written" in result.output
