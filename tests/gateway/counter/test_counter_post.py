@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from support.console.chromium import CHROMIUM
 from support.counter.pages import BARRIER, CAMERA, FINGER, sign_in
 from support.counter.posts import CounterPost, counter_post
+from support.gateway.gateways import until
 from support.patience import PATIENCE_S
 
 pytestmark = [
@@ -129,9 +130,11 @@ async def lose_broker(post: CounterPost, page: Page) -> None:
     post.broker.stop()
     await expect(page.get_by_text("No connection to the post since")).to_be_visible()
     await expect(page.locator(".document[data-stale]")).to_be_visible()
+    await until(lambda: not post.desk.connected_event.is_set())
     post.broker.start()
     await expect(page.get_by_text("No connection to the post since")).to_be_hidden()
     await expect(page.locator(".devices [data-light=stale]")).to_have_count(0)
+    await post.desk.connected_event.wait()  # without a session: it hears nothing of what comes before
 
 
 async def lose_lane(post: CounterPost, page: Page) -> None:
