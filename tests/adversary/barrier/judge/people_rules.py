@@ -23,6 +23,8 @@ LEAVES_S = 0.3
 """Time until a door has left the zone of its limit switch, in seconds."""
 FLICKER_S = 0.46
 """Longest flicker of a wire, in seconds."""
+STEADY_S = 0.5
+"""Time between two readings after which a limit that all of them show made is no flicker, in seconds."""
 POLL_S = 0.2
 """Longest time between two readings of a boom that is not disturbed, in seconds."""
 GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
@@ -293,25 +295,57 @@ def _seen_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:
 def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
     """Return whether a bad wire shows a closing door at an end, so that nothing is to be seen.
 
-    At the closed end it is guarded until the limit is steady. At both ends at once, no door can be.
+    At the closed end it is guarded until the limit is steady: the readings decide when, because only they
+    reach the host, as often as it asks. At both ends at once, no door can be.
     """
     prefix = f"{door.name}-" if door.name else ""
-    for limit, other, before_s in (("open_limit", "closed_limit", 0.2), ("closed_limit", "open_limit", 0.7)):
+    for limit, other in (("open_limit", "closed_limit"), ("closed_limit", "open_limit")):
         faults = {
             one.name
             for one in case.troubles
             if one.details.get("signal") == prefix + limit.replace("_", "-")
             and one.at_s <= at_s <= one.until_s
         }
-        span_s = at_s - before_s, at_s + 0.3
+        if limit == "closed_limit":
+            is_made = "chatter" in faults or (
+                "shorted-wire" in faults and case.signal(limit, door.name).throughout(at_s, at_s + 0.3)
+            )
+            if is_made and _is_read_closed(case, door, at_s):
+                return True
+            continue
+        span_s = at_s - 0.2, at_s + 0.3
         if case.signal(other, door.name).ever(*span_s):
             continue
         if "shorted-wire" in faults and case.signal(limit, door.name).throughout(*span_s):
             return True
-        # It may become steady at the next reading.
-        if "chatter" in faults and _is_read(case, door, limit, at_s - before_s + 0.2, at_s + 0.3):
+        if "chatter" in faults and _is_read(case, door, limit, at_s, at_s + 0.3):
             return True
     return False
+
+
+def _is_read_closed(case: Case, door: DoorFacts, at_s: float) -> bool:
+    """Return whether the reading in which a person is seen from this time on shows the closed limit, steady.
+
+    Not beside the open one. The first reading of a process or connection has no history, so that nothing
+    suggests a flicker. One that the host may have given up shows nothing. Numato's inputs are read singly.
+    """
+    closed, presence = (door.name, "closed_limit"), (door.name, "presence")
+    readings = [one for one in case.readings if not one.is_doubtful]
+    seen = next((one for one in readings if presence in one.values and one.asked_s >= at_s), None)
+    if seen is None:
+        return False
+    origin = case.life_at(seen.asked_s), seen.wire.connection
+    last_s = since_s = None
+    for one in reversed(readings[: readings.index(seen) + 1]):
+        if closed not in one.values:
+            continue
+        if (case.life_at(one.asked_s), one.wire.connection) != origin:
+            return last_s is not None
+        is_open = case.last_read(door.name, "open_limit", one.at_s)
+        if not one.values[closed] or is_open is None or is_open[1]:
+            break
+        last_s, since_s = last_s or one.asked_s, one.asked_s
+    return last_s is not None and since_s is not None and last_s - since_s >= STEADY_S - EPSILON_S
 
 
 def _is_at_closed_end(case: Case, door: DoorFacts, from_s: float, to_s: float) -> bool:

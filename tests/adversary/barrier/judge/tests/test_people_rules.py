@@ -5,6 +5,7 @@ from adversary.barrier.judge.records import Event, Truth
 from adversary.barrier.judge.tests.story import (
     CLOSE,
     NO_WRITE,
+    NUMATO,
     OPEN,
     SILENT,
     STOP,
@@ -230,14 +231,62 @@ def test_shorted_open_limit_hides_a_closing(from_s: float, until_s: float, broke
 
 
 @pytest.mark.parametrize(
-    ("made_s", "until_s", "broken"), [(3.25, 5.0, False), (3.35, 5.0, True), (3.25, 3.99, True)]
+    ("made_s", "until_s", "broken"),
+    [(3.35, 5.0, False), (3.45, 5.0, True), (3.35, 3.99, True)],
 )
 def test_shorted_closed_limit_hides_a_closing(made_s: float, until_s: float, broken: bool) -> None:
-    """Once it is steady: a limit that flickers ends no guard."""
+    """Once it is steady: a limit that flickers ends no guard. It is read at 3.4 s and 4.0 s."""
     story = closing_on_a_person()
     story.signal(made_s, "closed_limit", True)
     story.trouble(made_s, "shorted-wire", until_s, signal="closed-limit")
     assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(
+    ("every_s", "made_s", "broken"),
+    [
+        (0.1, 3.45, False),  # read at 3.5 s, and steady at 4.0 s: trial 52073 at wirenboard-tcp
+        (0.1, 3.55, True),
+        (0.15, 3.45, False),  # at 3.5 s and at 4.1 s
+        (0.15, 3.55, True),  # at 3.65 s
+    ],
+)
+def test_readings_decide_when_a_shorted_closed_limit_is_steady(
+    every_s: float, made_s: float, broken: bool
+) -> None:
+    story = closing_on_a_person()
+    story.signal(made_s, "closed_limit", True)
+    story.trouble(made_s, "shorted-wire", 9.0, signal="closed-limit")
+    story.add(Truth(5.5, "rest", "", {"position": 0.0}))
+    story.polls(0.2, 9.0, every_s)
+    assert (NOT_REOPENED in story.rules(9.0)) is broken
+
+
+@pytest.mark.parametrize(("made_s", "broken"), [(3.35, False), (3.55, True)])
+def test_closed_limit_is_steady_by_readings_of_one_input(made_s: float, broken: bool) -> None:
+    """They are read one by one, every 0.2 s: trial 53905 at numato, theme `sensors`."""
+    story = closing_on_a_person(NUMATO)
+    story.signal(made_s, "closed_limit", True)
+    story.trouble(made_s, "shorted-wire", 9.0, signal="closed-limit")
+    for n in range(40):
+        for channel in range(8):
+            at_s = 0.2 + 0.2 * n + 0.01 * channel
+            active = {0: 1.0 <= at_s < 3.1, 1: at_s >= made_s, 4: at_s < 4.0}.get(channel, False)
+            line = f"gpio read {channel}\r".encode()
+            story.frame(at_s, line, line + b"\n%d\r\n>" % active)
+    assert (NOT_REOPENED in reopened(story, None)) is broken
+
+
+@pytest.mark.parametrize(("connection", "broken"), [(1, True), (2, False)])
+def test_first_reading_of_a_connection_is_steady(connection: int, broken: bool) -> None:
+    """The closed limit is read made at 3.8 s and at 4.0 s, maybe on a new connection."""
+    story = closing_on_a_person()
+    story.signal(3.7, "closed_limit", True)
+    story.trouble(3.7, "shorted-wire", 9.0, signal="closed-limit")
+    story.add(Truth(5.5, "rest", "", {"position": 0.0}))
+    story.polls(0.2, 3.7)
+    story.polls(3.8, 9.0, connection=connection)
+    assert (NOT_REOPENED in story.rules(9.0)) is broken
 
 
 @pytest.mark.parametrize("control", ["", "maintenance"])
@@ -256,9 +305,9 @@ def test_closing_that_a_wire_shows_again_is_judged(
     assert reopened(story, reopened_s) & {LATE, NOT_REOPENED} == broken
 
 
-@pytest.mark.parametrize(("left_s", "broken"), [(3.35, True), (3.25, False)])
+@pytest.mark.parametrize(("left_s", "broken"), [(3.45, True), (3.35, False)])
 def test_shorted_limit_beside_the_other_hides_nothing(left_s: float, broken: bool) -> None:
-    """A door that is shown at both ends is at none of them; the open one is left at 3.3 s."""
+    """A door that is shown at both ends is at none of them. It is read at 3.4 s and at 3.6 s."""
     story = closing_on_a_person()
     story.pulse_signal(3.11, left_s, "open_limit")
     story.signal(3.11, "closed_limit", True)
