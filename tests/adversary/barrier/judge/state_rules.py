@@ -10,6 +10,8 @@ from adversary.barrier.judge.records import Event
 
 LIMITS = {"open": "open_limit", "closed": "closed_limit"}
 AGE_S = 0.6
+SHOWN_S = 1.2
+"""Time after which a change of a signal must be shown, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -17,6 +19,7 @@ def judge(case: Case) -> None:
     _sensed(case)
     _answers_are_true(case)
     _current(case)
+    _stopped(case)
     _lost_link(case)
     _open_too_long(case)
     _tailgating(case)
@@ -96,6 +99,22 @@ def _current(case: Case) -> None:
                 if shown in states:
                     text = f"{shown} stands, and its limit was left {check_s - from_s:.1f} s ago"
                     case.blame(1, "stands, not sensed", check_s, text, last)
+
+
+def _stopped(case: Case) -> None:
+    """Require that no door is shown at rest while local control or an alarm may move it."""
+    for name in ("key_switch", "emergency"):
+        for from_s, to_s in case.signal(name).spans(end_s=case.end_s):
+            check_s = max(from_s, case.start_s) + SHOWN_S
+            while check_s < to_s:
+                if case.healthy(check_s - SHOWN_S, check_s):
+                    last = next((one for one in reversed(case.retained_states) if one.at_s <= check_s), None)
+                    states = {str(one.get("state")) for one in ((last and last.data) or {}).get("doors", ())}
+                    if "stopped" in states:
+                        text = f"a door is shown as stopped while {name} may move it"
+                        case.blame(1, "stopped, not sensed", check_s, text, last)
+                        break
+                check_s += 0.5
 
 
 def _lost_link(case: Case) -> None:
