@@ -6,6 +6,7 @@ Numbers are those of the protocol sheet: 1, 15, 16, 18, 22, 24.
 from itertools import pairwise
 
 from adversary.barrier.judge.case import OPEN_STATES, Case
+from adversary.barrier.judge.emergency_rules import latches
 from adversary.barrier.judge.records import Event
 
 LIMITS = {"open": "open_limit", "closed": "closed_limit"}
@@ -251,7 +252,7 @@ def _forced_open(case: Case) -> None:
             )
             if asked or hands_off or unready or not case.healthy(from_s - 1.0, from_s + 1.3):
                 continue
-            latched = any(at_s <= from_s <= end_s for at_s, end_s in _latched(case))
+            latched = any(at_s <= from_s <= end_s for at_s, end_s in latches(case))
             if not latched and not _alarms(case, "forced", from_s, from_s + 1.3):
                 cause = [
                     one
@@ -261,9 +262,3 @@ def _forced_open(case: Case) -> None:
                 case.blame(
                     22, "forced open", from_s + 1.3, "it has opened by itself, and no alarm says so", *cause
                 )
-
-
-def _latched(case: Case) -> list[tuple[float, float]]:
-    from adversary.barrier.judge.people_rules import latches
-
-    return list(latches(case))
