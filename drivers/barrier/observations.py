@@ -17,7 +17,10 @@ class MovementState(OpenEnum):
     """State of a barrier, or of one of its doors."""
 
     UNKNOWN = "unknown"
-    """Not known: between its ends since the first reading, or not read because the link has failed."""
+    """Not known: between its ends since the first reading, or not read because the link has failed.
+
+    Or stopped between its ends, and since then maybe moved by local control, its own controller or an alarm.
+    """
     CLOSED = "closed"
     OPENING = "opening"
     """It has left the closed limit, and the time for opening has not passed."""
@@ -25,7 +28,10 @@ class MovementState(OpenEnum):
     CLOSING = "closing"
     """It has left the open limit, and the time for closing has not passed."""
     STOPPED = "stopped"
-    """Between its ends after a stop: the board has acknowledged it, and no end was reached since."""
+    """Between its ends after a stop: the board has acknowledged it, and no input shows a movement since.
+
+    A button that is not wired to the board moves the door unseen until it reaches an end.
+    """
     BLOCKED = "blocked"
     """Between its ends for longer than its travel time, without a stop command."""
     EMERGENCY_OPEN = "emergency_open"

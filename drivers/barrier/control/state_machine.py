@@ -174,7 +174,9 @@ class BarrierStateMachine:
         local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
         movement = one.door.movement
         says: list[Report] = [*self._check_presence_test(one, seen, now_s)]
-        says += one.door.on_inputs(seen, now_s, excused=free or local)
+        says += one.door.on_inputs(
+            seen, now_s, excused=free or local, may_be_moved=self._may_be_moved_locally(now_s)
+        )
         if movement is not None and movement.result in (
             MovementResult.NOT_STARTED,
             MovementResult.NOT_ARRIVED,
@@ -485,6 +487,14 @@ class BarrierStateMachine:
             return StateReason.KEY_SWITCH
         lease = self.latches.lease
         return StateReason.MAINTENANCE_LEASE if lease is not None and now_s < lease.until_s else None
+
+    def _may_be_moved_locally(self, now_s: float) -> bool:
+        """Return True if something else than this gateway may move a door now, by what the inputs say."""
+        sensed = self._sensed
+        return self._maintenance_reason(now_s) is not None or (
+            sensed is not None
+            and (bool(sensed.local_button) or bool(sensed.emergency) or sensed.controller_ok is False)
+        )
 
     def _fault_reason(self) -> StateReason | None:
         if self._writes.has(RelayFault.STUCK):

@@ -34,8 +34,20 @@ async def late_closing(lane: Lane) -> None:
     await asyncio.sleep(6.0)
 
 
+async def moved_after_a_stop(lane: Lane) -> None:
+    """A boom is stopped half way, and somebody with the key closes it by its button."""
+    await open_and_closing(lane)
+    lane.send("stop")
+    assert await lane.until(lambda: lane.retained is not None and lane.retained["state"] == "stopped")
+    lane.fault("key-switch", for_s=3.0)
+    await asyncio.sleep(1.0)
+    lane.site.barrier.press("close")
+    await asyncio.sleep(6.0)
+
+
 TCP = "waveshare-tcp"
 ENDED: dict[str, tuple[Post, Story]] = {
     "leased closing": (Post(TCP, boom=SLOW, controller=DUMB, has_stop=False), leased_closing),
     "late closing": (Post(TCP, boom=SLOW, controller=DUMB), late_closing),
+    "moved after a stop": (Post(TCP, boom=SLOW, controller=DUMB), moved_after_a_stop),
 }

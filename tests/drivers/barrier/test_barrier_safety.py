@@ -290,6 +290,25 @@ async def test_closing_is_not_shown_after_a_proven_stop() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@in_virtual_time
+async def test_stopped_door_is_not_shown_as_stopped_while_its_button_opens_it() -> None:
+    door = ONE_DOOR["doors"][0] | {"entry_side": None}  # type: ignore[index]
+    button = {"input": 2, "contact": "no"}
+    async with BarrierFixture({"doors": [door], "local_button": button}) as lane:
+        task = await closing(lane)
+        await lane.pass_s(1)
+        await lane.stop()
+        await lane.pass_s(1)
+        assert lane.state_code == "stopped"
+        await asyncio.gather(task, return_exceptions=True)
+        lane.site.inject(ShortedWire(signal="approach", for_s=0.5))
+        lane.site.inject(ButtonPress(button="open"))
+        await lane.pass_s(0.3)
+        assert lane.state_code == "unknown"
+        await lane.until(lambda: lane.state_code != "unknown")
+        assert lane.state_code == "open"
+
+
 # Contacts.
 
 

@@ -110,7 +110,11 @@ class DoorTracker:
         return (
             self.state is MovementState.CLOSING
             or self._may_still_close
-            or (self.state is MovementState.UNKNOWN and self._between_s is not None)
+            or (
+                self.state is MovementState.UNKNOWN
+                and self._between_s is not None
+                and not self.stop.is_proven
+            )
         )
 
     def may_be_open(self, now_s: float) -> bool:
@@ -162,12 +166,22 @@ class DoorTracker:
             self.movement.result, self.movement.ended_s = result, now_s
             self.movement = None
 
-    def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:
-        """Process the inputs. `excused`: something else than this gateway may open the door."""
+    def on_inputs(
+        self, seen: DoorInputs, now_s: float, *, excused: bool, may_be_moved: bool = False
+    ) -> Iterator[BarrierAlarm]:
+        """Process the inputs. `excused`: something else than this gateway may open the door, or has.
+
+        `may_be_moved`: something else may move it at this moment.
+        """
         had_fault, first = self.fault, self.inputs is None
         left_closed = self.inputs is not None and self.inputs.closed_limit and not seen.closed_limit
         self._chatter.on_inputs(seen, now_s)
-        self.stop.on_inputs(now_s, at_end=seen.open_limit or seen.closed_limit)
+        at_end = seen.open_limit or seen.closed_limit
+        if self.stop.is_proven and self.is_at_end and not at_end:
+            # It has come to an end while it braked, and leaves it: it does not rest any more.
+            self.end_movement(MovementResult.STOPPED, now_s)
+            self.stop.end()
+        self.stop.on_inputs(now_s, at_end=at_end, may_be_moved=may_be_moved)
         self.fault = self._locate(seen, now_s)
         self._check_commanded_closing(now_s)
         self.inputs = seen
@@ -258,7 +272,7 @@ class DoorTracker:
             if has_flickered or (self._may_still_close and self._began_closed):
                 self._towards = MovementState.CLOSING
         if self.stop.is_proven:
-            return MovementState.STOPPED
+            return MovementState.UNKNOWN if self.stop.may_have_moved else MovementState.STOPPED
         if self._for_s(now_s) <= self._within_s():
             return self._towards
         self._may_still_close = False

@@ -31,6 +31,8 @@ class DoorStop:
         self._is_by_contact = True
         self.is_alarmed = False
         """True once the alarm for a missing acknowledgement was raised."""
+        self.may_have_moved = False
+        """True once something else may have moved the door since the board has acknowledged the stop."""
 
     def on_stop(self, now_s: float) -> None:
         """Begin a stop."""
@@ -46,17 +48,19 @@ class DoorStop:
         if self._phase is _Phase.PENDING:
             self._is_by_contact = by_contact
             self._phase, self._since_s, self._was_at_end = _Phase.SETTLING, now_s, at_end
+            self.may_have_moved = False
 
-    def on_inputs(self, now_s: float, *, at_end: bool) -> None:
-        """Process a reading of the limit switches."""
+    def on_inputs(self, now_s: float, *, at_end: bool, may_be_moved: bool = False) -> None:
+        """Process a reading of the limit switches. `may_be_moved`: something else may move the door now."""
+        if self._phase in (_Phase.SETTLING, _Phase.PROVEN):
+            self.may_have_moved = self.may_have_moved or may_be_moved
         if self._phase is not _Phase.SETTLING:
             return
-        if now_s - self._since_s >= STOP_SETTLE_S:
-            if self._is_by_contact:
-                self._phase = _Phase.PROVEN
-        elif self._was_at_end and not at_end and self._restarts < MAX_RESTARTS:
+        if self._was_at_end and not at_end and self._restarts < MAX_RESTARTS:
             self._phase, self._since_s = _Phase.PENDING, now_s  # it has begun to move in spite of the stop
             self._restarts += 1
+        elif now_s - self._since_s >= STOP_SETTLE_S and self._is_by_contact:
+            self._phase = _Phase.PROVEN
         self._was_at_end = at_end
 
     def end(self) -> None:

@@ -6,7 +6,7 @@ Numbers are those of the protocol sheet: 20, 30. Audit and authorisation themsel
 from collections.abc import Iterator
 
 from adversary.barrier.judge.case import Case
-from adversary.barrier.judge.people_rules import latches
+from adversary.barrier.judge.emergency_rules import latches
 from adversary.barrier.judge.records import Device, RetainedState
 
 SETTLE_S = 1.2

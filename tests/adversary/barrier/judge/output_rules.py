@@ -6,8 +6,9 @@ Numbers are those of the protocol sheet: 1, 5, 10, 11, 13, 20, 21, 24.
 from itertools import pairwise
 
 from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.closings import closings
 from adversary.barrier.judge.commands_rules import explain, is_reopening
-from adversary.barrier.judge.people_rules import acknowledgements, closings, latches
+from adversary.barrier.judge.emergency_rules import acknowledgements, latches
 from adversary.barrier.judge.records import Command, DoorFacts
 
 FRESH_S = 0.5

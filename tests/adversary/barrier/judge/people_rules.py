@@ -1,31 +1,24 @@
-"""Invariants for people: no closing on anybody, reopening, emergencies, plausible inputs.
+"""Invariants for people: no closing on anybody, reopening, plausible inputs.
 
-Numbers are those of the protocol sheet: 9, 10, 11, 13, 25, 29.
+Numbers are those of the protocol sheet: 9, 10, 13, 29.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
-from adversary.barrier.judge.case import SHORTEST_S, Action, Case
-from adversary.barrier.judge.records import DoorFacts, Event, Record, Truth
+from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.closings import Closing, closings, held_until_s, is_at_closed_end, seen_s
+from adversary.barrier.judge.records import DoorFacts, Event, Truth
 
 FRESH_S = 0.5
 STALL_S = 0.3
 DEAD_S = 0.3
-EPSILON_S = 0.005
 MARGIN_S = 0.12
 AGAIN_S = 2.2
 """Time until a reopening that shows no effect is written again, in seconds."""
 REPEATED_S = 0.25
 """Time until a frame of a silent board is repeated: a poll and its requests, in seconds."""
-LEAVES_S = 0.3
-"""Time until a door has left the zone of its limit switch, in seconds."""
-FLICKER_S = 0.46
-"""Longest flicker of a wire, in seconds."""
 POLL_S = 0.2
 """Longest time between two readings of a boom that is not disturbed, in seconds."""
-GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
 
 
 def judge(case: Case) -> None:
@@ -38,9 +31,6 @@ def judge(case: Case) -> None:
     for door in case.facts.doors:
         for closing in closings(case, door):
             _reopened(case, door, closing)
-    _emergencies(case, closes)
-    if "emergency" not in case.facts.signals:
-        _forced_open_stays(case, closes)
     _faults_shown(case)
 
 
@@ -111,76 +101,19 @@ def _plausible(case: Case, move: Action) -> None:
         case.blame(13, "chatter", at_s, "close while a contact chatters", move.wire)
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """A door that closes because the gateway closed the contact for it."""
-
-    from_s: float
-    to_s: float
-    shut: bool
-    start: Truth
-    action: Action
-
-
-def closings(case: Case, door: DoorFacts) -> Iterator[Closing]:
-    """Yield the closings of a door that a frame has caused."""
-    motions = [one for one in case.truths if one.door == door.name and one.what in ("motion", "rest", "hit")]
-    for n, motion in enumerate(motions):
-        if motion.what != "motion" or motion.details.get("towards") != "closing":
-            continue
-        causes = [
-            one for one in case.actions
-            if one.door == door.name and one.contact == "close" and one.energises and one.wire.arrived
-            and 0 <= motion.at_s - one.at_s <= 2.0
-            and not _is_closed_by_hand(case, door, one, motion.at_s)
-            and not _is_closed_by_another(case, door, one, motion.at_s)
-        ]  # fmt: skip
-        if not causes or motion.details.get("by") != "motor":
-            continue
-        end = next((one for one in motions[n + 1 :] if one.what != "hit"), None)
-        to_s = end.at_s if end is not None else case.end_s
-        shut = end is not None and end.what == "rest" and end.details.get("position", 1) <= 0.02
-        yield Closing(motion.at_s, to_s, shut, motion, causes[-1])
-
-
-def _is_closed_by_hand(case: Case, door: DoorFacts, close: Action, moved_s: float) -> bool:
-    """Return whether it was reopened or stopped since: a hand at the button moves it, or a welded contact.
-
-    A contact that is closed by a frame at that time is neither.
-    """
-    is_ended = any(
-        close.at_s < closed_s < moved_s and opened_s - closed_s >= SHORTEST_S
-        for name in ("open", "stop")
-        for closed_s, opened_s in case.contact(door, name).spans(end_s=case.end_s)
-    )
-    is_closed = case.contact(door, "close").at(moved_s) and not _is_close_welded(case, door, moved_s)
-    return is_ended and not is_closed
-
-
-def _is_closed_by_another(case: Case, door: DoorFacts, close: Action, moved_s: float) -> bool:
-    """Return whether another master has closed the contact since, after this frame's pulse had ended."""
-    contact = case.contact(door, "close")
-    return any(
-        one.what == "foreign" and one.details["relay"] == door.close
-        and close.at_s < one.at_s - EPSILON_S and one.at_s <= moved_s
-        and not contact.at(one.at_s - EPSILON_S)
-        for one in case.truths
-    )  # fmt: skip
-
-
 def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
-        start_s = case.readable_s(max(from_s, _held_until_s(case, door, closing)))
+        start_s = case.readable_s(max(from_s, held_until_s(case, door, closing)))
         if start_s >= closing.to_s or to_s - start_s < 0.4 or from_s < 0:
             continue
         if case.signal("emergency").ever(start_s - 1, closing.to_s) or case.signal("key_switch").ever(
             start_s - 1, closing.to_s
         ):
             continue
-        start_s = _seen_s(case, door, start_s, closing.to_s)
+        start_s = seen_s(case, door, start_s, closing.to_s)
         if start_s >= closing.to_s or to_s - start_s < 0.4:
             continue
-        if _is_at_closed_end(case, door, closing.from_s, start_s + 0.3):
+        if is_at_closed_end(case, door, closing.from_s, start_s + 0.3):
             continue  # the motor closes it at the closed end, which it has not left
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
@@ -234,31 +167,6 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     _alarmed(case, door, closing)
 
 
-def _held_until_s(case: Case, door: DoorFacts, closing: Closing) -> float:
-    """Return when a door whose motor closes it truly leaves the open end where it is stuck, or the end."""
-    from_s = closing.from_s
-    truly = _truly_made(case, door, "open-limit")
-    is_open = [active for at_s, active in truly if at_s <= from_s][-1:] == [True]
-    left_s = next((at_s for at_s, active in truly if at_s > from_s and not active), case.end_s)
-    held_s = min(left_s, closing.to_s)
-    is_stuck = any(
-        one.name == "stuck-boom" and one.details.get("door") == door.name
-        and one.at_s <= held_s and from_s <= one.until_s and held_s <= one.until_s + LEAVES_S
-        for one in case.troubles
-    )  # fmt: skip
-    return held_s if is_open and is_stuck else from_s
-
-
-def _truly_made(case: Case, door: DoorFacts, limit: str) -> list[tuple[float, bool]]:
-    """Return when a door has reached a limit and left it, whatever its wire shows."""
-    name = f"{door.name}-{limit}" if door.name else limit
-    return [
-        (one.at_s, bool(one.details["active"]))
-        for one in case.truths
-        if one.what == "signal" and one.details.get("signal") == name
-    ]
-
-
 def _until_repeated_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:
     """Return the time until lost frames of a silent board are repeated: no answer of them is missing.
 
@@ -283,64 +191,6 @@ def _excused_s(case: Case, from_s: float, limit_s: float) -> float:
     return excused_s
 
 
-def _seen_s(case: Case, door: DoorFacts, from_s: float, to_s: float) -> float:
-    """Return from when on no bad wire shows a closing door at an end."""
-    limits = [case.signal(name, door.name) for name in ("open_limit", "closed_limit")]
-    changes_s = sorted(at_s for limit in limits for at_s in limit.times if from_s < at_s < to_s)
-    return next((at_s for at_s in (from_s, *changes_s) if not _reads_at_end(case, door, at_s)), to_s)
-
-
-def _reads_at_end(case: Case, door: DoorFacts, at_s: float) -> bool:
-    """Return whether a bad wire shows a closing door at an end, so that nothing is to be seen.
-
-    At the closed end it is guarded until the limit is steady. At both ends at once, no door can be.
-    """
-    prefix = f"{door.name}-" if door.name else ""
-    for limit, other, before_s in (("open_limit", "closed_limit", 0.2), ("closed_limit", "open_limit", 0.7)):
-        faults = {
-            one.name
-            for one in case.troubles
-            if one.details.get("signal") == prefix + limit.replace("_", "-")
-            and one.at_s <= at_s <= one.until_s
-        }
-        span_s = at_s - before_s, at_s + 0.3
-        if case.signal(other, door.name).ever(*span_s):
-            continue
-        if "shorted-wire" in faults and case.signal(limit, door.name).throughout(*span_s):
-            return True
-        # It may become steady at the next reading.
-        if "chatter" in faults and _is_read(case, door, limit, at_s - before_s + 0.2, at_s + 0.3):
-            return True
-    return False
-
-
-def _is_at_closed_end(case: Case, door: DoorFacts, from_s: float, to_s: float) -> bool:
-    """Return whether a door was at its closed end all the time: truly, or by its limit but for flickers."""
-    truly = _truly_made(case, door, "closed-limit")
-    was_closed = [active for at_s, active in truly if at_s <= from_s][-1:] == [True]
-    if was_closed and not any(from_s < at_s <= to_s for at_s, _ in truly):
-        return True
-    name = f"{door.name}-closed-limit" if door.name else "closed-limit"
-    flickers_s = [
-        one.at_s for one in case.troubles if one.name == "flicker" and one.details.get("signal") == name
-    ]
-    return all(
-        until_s - since_s <= FLICKER_S and any(abs(since_s - at_s) < EPSILON_S for at_s in flickers_s)
-        for since_s, until_s in case.signal("closed_limit", door.name).spans(value=False, end_s=case.end_s)
-        if since_s <= to_s and until_s > from_s
-    )
-
-
-def _is_read(case: Case, door: DoorFacts, limit: str, from_s: float, to_s: float) -> bool:
-    """Return whether every reading found a limit made."""
-    values = [
-        one.values[door.name, limit]
-        for one in case.readings
-        if (door.name, limit) in one.values and from_s <= one.asked_s <= to_s
-    ]
-    return bool(values) and all(values)
-
-
 def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:
     """Return whether somebody was in the way before in this movement, which has reached no end since."""
     ends = [
@@ -363,7 +213,7 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
             continue
         if case.signal("open_limit", door.name).ever(start_s - 0.25, start_s):
             continue
-        if _is_at_closed_end(case, door, closing.from_s, from_s):
+        if is_at_closed_end(case, door, closing.from_s, from_s):
             continue
         if closing.to_s - from_s < POLL_S and not _is_present_read(case, door, from_s, closing.to_s):
             continue  # the closing ended between two readings
@@ -383,122 +233,6 @@ def _is_present_read(case: Case, door: DoorFacts, from_s: float, to_s: float) ->
     return any(
         one.values.get((door.name, "presence")) and from_s <= one.asked_s <= to_s for one in case.readings
     )
-
-
-def acknowledgements(case: Case) -> list[float]:
-    """Return the times of the acknowledgements that were accepted."""
-    return [
-        case.answers[command.id][0].at_s
-        for command in case.commands
-        if command.verb == "acknowledge"
-        and command.id in case.answers
-        and case.answers[command.id][0].state == "done"
-    ]
-
-
-def latches(case: Case) -> Iterator[tuple[float, float]]:
-    """Yield the spans from an emergency that was read until its acknowledgement at rest."""
-    emergency = case.signal("emergency")
-    acknowledged = acknowledgements(case)
-    until_s = float("-inf")
-    for from_s, to_s in emergency.spans(end_s=case.end_s):
-        if from_s < 0 or to_s <= until_s:
-            continue
-        read_s = case.first_read("", "emergency", True, from_s, to_s + 0.05)
-        if read_s is None or not case.alive.at(read_s):
-            continue
-        start_s = max(read_s, until_s)
-        ends = [at_s for at_s in acknowledged if at_s > start_s and not emergency.at(at_s)]
-        until_s = min(ends, default=case.end_s)
-        yield start_s, until_s
-
-
-def _emergencies(case: Case, closes: list[Action]) -> None:
-    for from_s, to_s in latches(case):
-        for close in closes:
-            # A frame that an adapter keeps is taken back once its answer is missing.
-            extra_s = STALL_S if case.stalled(from_s) or case.stalled(close.at_s) else 0.02
-            if from_s + extra_s < close.at_s < to_s - 0.02:
-                text = "close in an emergency, or before its end was acknowledged"
-                case.blame(11, "closes in an emergency", close.at_s, text, close.wire)
-        for door in case.facts.doors:
-            limit_s = from_s + 0.25 + case.slack_s(from_s - 0.3, from_s + 0.5)
-            before_s = from_s - 0.25
-            if _is_close_welded(case, door, limit_s):
-                continue
-            if case.contact(door, "close").throughout(before_s, limit_s) and case.reachable(from_s, limit_s):
-                text = "the close contact stays closed when an emergency begins"
-                case.blame(11, "not released", limit_s, text, *_pulse_before(case, door, from_s))
-            elif case.contact(door, "close").throughout(from_s, limit_s) and case.healthy(
-                from_s - 0.1, limit_s
-            ):
-                text = f"the close contact is closed {limit_s - from_s:.2f} s after the emergency was read"
-                case.blame(11, "not released", limit_s, text, *_pulse_before(case, door, from_s))
-        green = [
-            one for one in case.events
-            if one.type == "barrier.state" and from_s + 0.3 < one.at_s < to_s - 0.05
-            and str(one.data.get("state")) in GREEN and not one.data.get("stale")
-        ]  # fmt: skip
-        for event in green[:1]:
-            calm = case.life_at(event.at_s) == case.life_at(from_s) and case.healthy(from_s, event.at_s)
-            text = f"shown as {event.data['state']} though nobody has acknowledged the emergency"
-            case.blame(11 if calm else 25, "emergency is lost", event.at_s, text, event)
-    _shut_in_emergency(case)
-
-
-def _is_close_welded(case: Case, door: DoorFacts, at_s: float) -> bool:
-    """Return True if no write could open the door's close contact at that time."""
-    return any(
-        one.name == "welded-relay"
-        and case.role(one.details["relay"]) == (door.name, "close")
-        and one.at_s <= at_s <= one.until_s
-        for one in case.troubles
-    )
-
-
-def _pulse_before(case: Case, door: DoorFacts, at_s: float) -> list[Record]:
-    return [
-        one.wire
-        for one in case.actions
-        if one.door == door.name and one.contact == "close" and at_s - 1.2 <= one.at_s <= at_s
-    ]
-
-
-def _shut_in_emergency(case: Case) -> None:
-    """A door that an emergency does not open is an alarm of its own."""
-    for from_s, to_s in case.signal("emergency").spans(end_s=case.end_s):
-        limit_s = from_s + case.facts.open_s + 5.0
-        if from_s < 0 or to_s < limit_s or not case.healthy(from_s - 0.5, limit_s):
-            continue
-        shut = [
-            door.name
-            for door in case.facts.doors
-            if case.signal("closed_limit", door.name).throughout(from_s, limit_s)
-        ]
-        if not shut:
-            continue
-        alarms = [one for one in case.events if one.type == "barrier.alarm" and from_s <= one.at_s <= limit_s]
-        kinds = {str(one.data.get("kind")) for one in alarms} - {"emergency"}
-        if not any("open" in kind or "start" in kind or "arrive" in kind for kind in kinds):
-            text = f"shut for {limit_s - from_s:.0f} s of an emergency, alarms: {sorted(kinds)}"
-            case.blame(11, "shut in emergency", limit_s, text, *alarms[:2])
-
-
-def _forced_open_stays(case: Case, closes: list[Action]) -> None:
-    """Without an emergency input, a boom that opens by itself may be open for a fire."""
-    acknowledged = acknowledgements(case)
-    for door in case.facts.doors:
-        for alarm in case.events:
-            if alarm.type != "barrier.alarm" or alarm.data.get("kind") != "forced_open":
-                continue
-            if (alarm.data.get("door") or "") != door.name:
-                continue
-            until_s = min((at_s for at_s in acknowledged if at_s > alarm.at_s), default=case.end_s)
-            for close in closes:
-                if close.door == door.name and alarm.at_s < close.at_s < until_s:
-                    text = "forced open, perhaps by a fire alarm, and closed without an acknowledgement"
-                    case.blame(11, "forced open is closed", close.at_s, text, alarm, close.wire)
-                    break
 
 
 def _faults_shown(case: Case) -> None:

@@ -6,10 +6,13 @@ Numbers are those of the protocol sheet: 1, 15, 16, 18, 22, 24.
 from itertools import pairwise
 
 from adversary.barrier.judge.case import OPEN_STATES, Case
+from adversary.barrier.judge.emergency_rules import latches
 from adversary.barrier.judge.records import Event
 
 LIMITS = {"open": "open_limit", "closed": "closed_limit"}
 AGE_S = 0.6
+SHOWN_S = 1.2
+"""Time after which a change of a signal must be shown, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -17,6 +20,7 @@ def judge(case: Case) -> None:
     _sensed(case)
     _answers_are_true(case)
     _current(case)
+    _stopped(case)
     _lost_link(case)
     _open_too_long(case)
     _tailgating(case)
@@ -96,6 +100,22 @@ def _current(case: Case) -> None:
                 if shown in states:
                     text = f"{shown} stands, and its limit was left {check_s - from_s:.1f} s ago"
                     case.blame(1, "stands, not sensed", check_s, text, last)
+
+
+def _stopped(case: Case) -> None:
+    """Require that no door is shown at rest while local control or an alarm may move it."""
+    for name in ("key_switch", "emergency"):
+        for from_s, to_s in case.signal(name).spans(end_s=case.end_s):
+            check_s = max(from_s, case.start_s) + SHOWN_S
+            while check_s < to_s:
+                if case.healthy(check_s - SHOWN_S, check_s):
+                    last = next((one for one in reversed(case.retained_states) if one.at_s <= check_s), None)
+                    states = {str(one.get("state")) for one in ((last and last.data) or {}).get("doors", ())}
+                    if "stopped" in states:
+                        text = f"a door is shown as stopped while {name} may move it"
+                        case.blame(1, "stopped, not sensed", check_s, text, last)
+                        break
+                check_s += 0.5
 
 
 def _lost_link(case: Case) -> None:
@@ -232,7 +252,7 @@ def _forced_open(case: Case) -> None:
             )
             if asked or hands_off or unready or not case.healthy(from_s - 1.0, from_s + 1.3):
                 continue
-            latched = any(at_s <= from_s <= end_s for at_s, end_s in _latched(case))
+            latched = any(at_s <= from_s <= end_s for at_s, end_s in latches(case))
             if not latched and not _alarms(case, "forced", from_s, from_s + 1.3):
                 cause = [
                     one
@@ -242,9 +262,3 @@ def _forced_open(case: Case) -> None:
                 case.blame(
                     22, "forced open", from_s + 1.3, "it has opened by itself, and no alarm says so", *cause
                 )
-
-
-def _latched(case: Case) -> list[tuple[float, float]]:
-    from adversary.barrier.judge.people_rules import latches
-
-    return list(latches(case))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from adversary.barrier.judge import (
     commands_rules,
     condition_rules,
+    emergency_rules,
     master_rules,
     output_rules,
     people_rules,
@@ -19,7 +20,10 @@ from adversary.barrier.judge import (
 from adversary.barrier.judge.case import Case
 from adversary.barrier.judge.records import LaneFacts, Record, Violation
 
-RULES = (commands_rules, relay_rules, master_rules, people_rules, state_rules, condition_rules, output_rules)
+RULES = (
+    commands_rules, relay_rules, master_rules, people_rules, emergency_rules, state_rules, condition_rules,
+    output_rules,
+)  # fmt: skip
 
 
 def judge(facts: LaneFacts, records: Sequence[Record]) -> list[Violation]:

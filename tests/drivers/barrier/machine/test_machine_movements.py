@@ -3,7 +3,7 @@
 import pytest
 from machine_fixture import BETWEEN, CLOSED, OPEN, MachineFixture
 
-from drivers.barrier.commands import OpenBarrier
+from drivers.barrier.commands import OpenBarrier, SetMaintenance
 from drivers.barrier.control.actuation import Actuation, ActuationKind
 from drivers.barrier.control.doors.movement import MovementResult
 from drivers.barrier.observations import (
@@ -38,6 +38,65 @@ def test_stopped_between_its_ends() -> None:
     machine.sense(31, BETWEEN)
     machine.sense(40, BETWEEN)
     assert machine.state.state is MovementState.BLOCKED, "the stop is over once an end was reached"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"local_button": True}, {"key_switch": True}, {"emergency": True}, {"controller_ok": False}, None],
+)
+@pytest.mark.parametrize("begins_s", [20.8, 21.4])
+def test_stopped_door_that_something_else_may_move_is_unknown(
+    begins_s: float, other: dict[str, bool] | None
+) -> None:
+    """The open button, local control (None: a lease), a fire alarm, or its own controller, until 22 s."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.stop(20.5)
+    for now_s in (20.8, 21.2, 21.4, 21.6, 22.0, 23.0, 60.0):
+        if other is None and now_s == begins_s:
+            machine.ask(SetMaintenance(duration_s=1, reason="a test"), now_s)
+        machine.sense(now_s, BETWEEN, inputs=other if begins_s <= now_s < 22 else None)
+        shown = machine.state.doors[0].state
+        if now_s >= 21.2:
+            is_moved = now_s >= begins_s
+            assert shown is (MovementState.UNKNOWN if is_moved else MovementState.STOPPED), now_s
+    machine.sense(61, OPEN)
+    machine.sense(62, BETWEEN)
+    assert machine.state.doors[0].state is MovementState.CLOSING
+
+
+def test_stopped_door_that_its_button_moves_is_left_alone() -> None:
+    """The gateway's own closing is over, so that a person in the way is one of the local movement."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.stop(20.5)
+    machine.sense(21.2, BETWEEN)
+    machine.sense(21.4, BETWEEN, inputs={"local_button": True})
+    machine.sense(21.6, BETWEEN, presence=True)
+
+    assert machine.machine.due(21.6) == ()
+    assert AlarmKind.OBSTRUCTION_WHILE_CLOSING not in machine.alarms
+
+
+def test_stop_begins_anew_with_each_command() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.stop(20.5)
+    machine.sense(21.4, BETWEEN, inputs={"local_button": True})
+    machine.stop(22)
+    machine.sense(22.6, BETWEEN)
+    assert machine.state.state is MovementState.STOPPED
+
+
+@pytest.mark.parametrize("left_s", [21.1, 21.2, 21.3])
+def test_door_that_leaves_its_end_after_a_stop_is_not_shown_as_stopped(left_s: float) -> None:
+    """It has come there while it braked; a button, or the motor, moves it at the time of the proof."""
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.stop(20.5)
+    for now_s in (20.9, 21.0, 21.1, 21.2, 21.3, 21.4):
+        machine.sense(now_s, CLOSED if now_s < left_s else BETWEEN)
+    assert machine.state.state is MovementState.CLOSING, "the limit may have been a flicker"
 
 
 def test_stop_at_rest_is_forgotten() -> None:

@@ -140,7 +140,9 @@ class Story:
         """Lose the answer to a frame that switches nothing."""
         self.frame(at_s, "0300000001")
 
-    def polls(self, from_s: float, to_s: float, every_s: float = 0.2, *, relays: bool = True) -> None:
+    def polls(
+        self, from_s: float, to_s: float, every_s: float = 0.2, *, relays: bool = True, connection: int = 1
+    ) -> None:
         """Read all inputs and relays, as they are by the records so far."""
         at_s = from_s
         ordered = sorted(self.records, key=lambda record: record.at_s)
@@ -153,9 +155,9 @@ class Story:
                     circuits[one.channel] = one.closed
                 if isinstance(one, Contact) and one.at_s <= at_s:
                     closed[one.relay] = one.closed
-            self.frame(at_s, "0200000008", f"0201{bits(circuits):02x}", board=board)
+            self.frame(at_s, "0200000008", f"0201{bits(circuits):02x}", board=board, connection=connection)
             if relays and board == "relays":
-                self.frame(at_s, "0100000008", f"0101{bits(closed):02x}")
+                self.frame(at_s, "0100000008", f"0101{bits(closed):02x}", connection=connection)
             at_s += every_s
 
     def move(self, at_s: float, relay: int, *, pulse_s: float = 0.5, connection: int = 1) -> None:

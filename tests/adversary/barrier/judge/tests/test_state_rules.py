@@ -385,3 +385,32 @@ def test_forced_opening_after_an_emergency(acknowledged_s: float, broken: bool) 
     story.command(acknowledged_s, "acknowledge")
     story.answer(acknowledged_s)
     assert ((22, "forced open") in story.rules(12.0)) is broken
+
+
+@pytest.mark.parametrize("name", ["key_switch", "emergency"])
+@pytest.mark.parametrize(
+    ("state", "from_s", "until_s", "broken"),
+    [
+        ("stopped", 3.0, 4.25, True),
+        ("stopped", 3.0, 4.15, False),
+        ("stopped", 1.0, 2.0, False),  # over before it was stopped
+        ("unknown", 3.0, 9.0, False),
+    ],
+)
+def test_door_shown_at_rest_that_something_may_move_is_found(
+    state: str, from_s: float, until_s: float, broken: bool, name: str
+) -> None:
+    story = Story()
+    story.polls(0.2, 9.0)
+    story.pulse_signal(from_s, until_s, name)
+    story.retained(2.5, state)
+    assert ((1, "stopped, not sensed") in story.rules(9.0)) is broken
+
+
+def test_lost_frame_delays_what_is_shown_after_a_stop() -> None:
+    story = Story()
+    story.signal(3.0, "key_switch", True)
+    story.retained(2.5, "stopped")
+    for n in range(12):
+        story.lost(3.0 + 0.5 * n)
+    assert (1, "stopped, not sensed") not in story.rules(9.0)
