@@ -1,6 +1,7 @@
 """Packages of two vendors with equal verbs, installed into an environment of their own, in a whole post.
 
-One is made by `borderpost driver new`, the other (`savanna-scale/`) is written without the template.
+One is made by `borderpost driver new`, on a serial line; the other (`savanna-scale/`) is written without the
+template, and over TCP.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import httpx
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
+from support.ports import free_port
 from support.process.installs import variables
 from support.vendors.installs import SAVANNA, vendor_environment
 
@@ -44,7 +46,7 @@ driver = "acme-scale"
 port = "{folder}/acme"
 [device."lane-1/savanna"]
 driver = "savanna-scale"
-port = "{folder}/savanna"
+port = "tcp://127.0.0.1:{scale}"
 """
 SIMULATED = """
 [[simulator]]
@@ -54,7 +56,7 @@ path = "{folder}/acme"
 [[simulator]]
 name = "lane-1/savanna"
 kind = "savanna-scale"
-path = "{folder}/savanna"
+port = {scale}
 """
 ROLES = """
 authority = "UTO"
@@ -143,8 +145,9 @@ async def post(environment: tuple[Path, float], tmp_path: Path) -> AsyncIterator
     python, made_s = environment
     with Mosquitto() as broker:
         there = VendorPost(tmp_path, python, broker, made_s)
-        there.config.write_text(POST.format(folder=tmp_path, port=broker.port))
-        (tmp_path / "simulated.toml").write_text(SIMULATED.format(folder=tmp_path))
+        scale = free_port()
+        there.config.write_text(POST.format(folder=tmp_path, port=broker.port, scale=scale))
+        (tmp_path / "simulated.toml").write_text(SIMULATED.format(folder=tmp_path, scale=scale))
         (tmp_path / "roles.toml").write_text(ROLES)
         (tmp_path / "desk.py").write_text(DESK)
         started = [
@@ -208,6 +211,7 @@ async def test_two_vendors_at_one_post(post: VendorPost) -> None:
     assert b"KIPTANUI" not in _bytes(post.folder / "clean.rec")
     await post.run("anonymize", "acme.rec", "acme-clean.rec")
     assert "acme.weighed" in await post.run("replay", "acme-clean.rec", "--json", "--pause", "0.3")
+    assert "savanna.weighed" in await post.run("replay", "clean.rec", "--json", "--pause", "0.3")
 
     await _look_at_console(post)
 
