@@ -99,7 +99,7 @@ class Delimited(ABC):
         self._limit_bytes = limit_bytes
         self._buffer = bytearray()
         self._begun = b""
-        """Start of the frame at the begin of the buffer; empty outside of a frame."""
+        """What a frame begins with in the buffer; empty outside of a frame."""
         self._searched = 0
         """Neither a start nor an end begins before this offset."""
 

@@ -71,7 +71,7 @@ class LcusBoard(HostTimedBoard):
         self._pulsed: set[int] = set()
         """Relays that this driver has closed since it opened the port."""
         self._repeated: dict[int, float] = {}
-        """Relays in an urgent pulse, which are closed again at every poll, and the begin of their pulses.
+        """Relays in an urgent pulse, which are closed again at every poll, and the start of their pulses.
 
         A later urgent pulse ends that of earlier ones, because it may be the stop of what they have begun.
         """

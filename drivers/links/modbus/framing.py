@@ -17,7 +17,7 @@ CHARACTER_BITS = 11
 
 
 class StreamDesynchronised(Exception):  # noqa: N818 - what it is, is for the link to say
-    """Bytes that are not a header: the begin of the next message is unknown."""
+    """Bytes that are not a header: the start of the next message is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,15 @@ class Transfer:
     status: int
     """0, or a negative errno."""
     length: int
-    """Requested bytes at the begin, transferred bytes at the end."""
+    """Requested bytes at the start, transferred bytes at the end."""
     setup: bytes = b""
-    """Eight bytes at the begin of a control transfer."""
+    """Eight bytes at the start of a control transfer."""
     data: bytes = b""
-    """Bytes sent, at the begin; bytes received, at the end."""
+    """Bytes sent, at the start; bytes received, at the end."""
 
 
 class TransferTap(Protocol):
-    """Callback at the begin and end of every transfer of a USB link, in order, from the link's threads."""
+    """Callback for the start and the end of each USB transfer, in order, from the threads of the link."""
 
     def __call__(self, transfer: Transfer) -> None:
         """Take note of a transfer; must not raise or block. One link never calls it twice at once."""

@@ -206,7 +206,7 @@ class UsbipConnection:
                 elif command == protocol.RET_UNLINK:
                     self._unlinked(number)
                 else:
-                    break  # the begin of the next response is unknown
+                    break  # the start of the next response is unknown
         except OSError:
             pass  # the connection was closed by the server or by us, or timed out
         with self._table:

@@ -12,7 +12,7 @@ _EXTENDED = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 
 """Profiles whose parameter sets have more fields (7.3.2.1.1)."""
 KEY_SLICE = 5
 SLICE_BYTES = 16
-"""Upper bound on the length of the numbers at the begin of a slice."""
+"""Upper bound on the length of the numbers at the start of a slice."""
 
 
 class BitReader:

@@ -22,7 +22,7 @@ from gateway.config import DeviceSettings
 
 LIMIT_BYTES = 16 * 1024 * 1024
 READY_S = 15.0
-"""Longest wait for the begin of the trace, in seconds."""
+"""Longest wait for the start of the trace, in seconds."""
 RETRY_S = 0.2
 STOP_S = 0.05
 """Interval at which a trace that is being opened is interrupted, in seconds."""

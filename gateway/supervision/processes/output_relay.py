@@ -66,7 +66,7 @@ class OutputRelay:
         os.close(self.descriptor)
 
     def _take_lines(self, chunk: bytes) -> None:
-        """Write the whole lines of a chunk, and keep the begin of the last one."""
+        """Write the whole lines of a chunk, and keep the start of the last one."""
         whole, newline, rest = chunk.rpartition(b"\n")
         if not newline:
             self._rest += rest

@@ -19,7 +19,7 @@ PRESS_S = 0.1
 
 
 class Desk:
-    """A workstation that hears only what was observed since the begin of its test. A context manager."""
+    """A workstation that hears only what was observed since the start of its test. A context manager."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Desk:
         positions: Collection[str] = (),
         on_used: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`since_ns`: time of the begin, as `settling.boot_ns`. `positions`: devices that are usable then.
+        """`since_ns`: time of the start, as `settling.boot_ns`. `positions`: devices that are usable then.
 
         `on_used`: called with the position of each commanded device.
         """
