@@ -30,7 +30,7 @@ FILES = 4096
 
 
 @dataclass
-class Hall:
+class StationAtBroker:
     """A broker, and the TLS context of a lane's station."""
 
     broker: Mosquitto
@@ -53,7 +53,9 @@ class Hall:
 
 
 @pytest.fixture(params=["shipped", "made"])
-def hall(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hall]:
+def post(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StationAtBroker]:
     """The broker of `config/mosquitto`, or of `borderpost trust`, with a clock that a test may set."""
     clock = WallClock(tmp_path / "clock")
     with monkeypatch.context() as environment, contextlib.ExitStack() as stack:
@@ -61,36 +63,36 @@ def hall(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             environment.setenv(name, value)
         if request.param == "shipped":
             shipped = stack.enter_context(Shipped(tmp_path / "broker", tls=True))
-            yield Hall(shipped, shipped.authority.context("lane-1"))
+            yield StationAtBroker(shipped, shipped.authority.context("lane-1"))
             return
         described = load_deployment(two_state_deployment(tmp_path))
         folder = init(tmp_path / "authority", described, days=365, passphrase=None)
         broker = stack.enter_context(Broker(folder))
         made = DeploymentFixture(described, folder, folder.load_ca(None), broker)
-        yield Hall(broker, made.context("ke-lane-1"))
+        yield StationAtBroker(broker, made.context("ke-lane-1"))
 
 
 @pytest.mark.skipif(clock_fault() != "", reason=clock_fault())
-def test_kept_sessions_end_after_an_hour(hall: Hall, tmp_path: Path) -> None:
+def test_kept_sessions_end_after_an_hour(post: StationAtBroker, tmp_path: Path) -> None:
     clock = WallClock(tmp_path / "clock")
-    with hall.connected() as (_, is_kept):
+    with post.connected() as (_, is_kept):
         assert not is_kept
     clock.set("+50m")
-    with hall.connected() as (_, is_kept):
+    with post.connected() as (_, is_kept):
         assert is_kept
     clock.set("+115m")
     ends_s = time.monotonic() + PATIENCE_S
-    while "Expiring client" not in hall.broker.log:  # it reads the clock, and looks at sessions, in seconds
+    while "Expiring client" not in post.broker.log:  # it reads the clock, and looks at sessions, in seconds
         assert time.monotonic() < ends_s
         time.sleep(0.05)
-    with hall.connected() as (_, is_kept):
+    with post.connected() as (_, is_kept):
         assert not is_kept
 
 
-def test_flood_of_connections_ends_no_other(hall: Hall) -> None:
-    resource.prlimit(hall.broker.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
-    with hall.connected() as (station, _), contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(hall.open()) for _ in range(SLOTS + 100)]
+def test_flood_of_connections_ends_no_other(post: StationAtBroker) -> None:
+    resource.prlimit(post.broker.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
+    with post.connected() as (station, _), contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(post.open()) for _ in range(SLOTS + 100)]
         for each in taken:
             each.setblocking(False)
         closed = 0
