@@ -90,8 +90,7 @@ def test_kept_sessions_end_after_an_hour(post: StationAtBroker, tmp_path: Path) 
 
 
 def test_flood_of_connections_ends_no_other(post: StationAtBroker) -> None:
-    resource.prlimit(post.broker.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
-    with post.connected() as (station, _), contextlib.ExitStack() as stack:
+    with many_files(post.broker.pid), post.connected() as (station, _), contextlib.ExitStack() as stack:
         taken = [stack.enter_context(post.open()) for _ in range(SLOTS + 100)]
         for each in taken:
             each.setblocking(False)
@@ -102,6 +101,18 @@ def test_flood_of_connections_ends_no_other(post: StationAtBroker) -> None:
             assert station.recv(2) == PONG, "an earlier connection is served"
             closed = sum(is_closed(each) for each in taken)
         assert closed == 101, "the station has one of the slots"
+
+
+@contextlib.contextmanager
+def many_files(pid: int) -> Iterator[None]:
+    """Permit a process and this one as many open files as the service may have."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (FILES, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(FILES, before[0]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def is_closed(connection: socket.socket) -> bool:
