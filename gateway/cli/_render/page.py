@@ -7,7 +7,8 @@ STYLE = """
 body{font:14px/1.4 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#000;background:#fff}
 table{border-collapse:collapse;width:100%;margin:.5em 0 1.5em}
 th,td{border:1px solid #888;padding:.25em .5em;text-align:left;vertical-align:top}
-.signature td{height:3em;min-width:10em}
+.signature{table-layout:fixed}
+.signature td{height:3em}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
 """
 
