@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drivers.observation import Observation
@@ -25,8 +26,20 @@ They are sent before their event, but MQTT keeps the order within one topic only
 """
 
 
+@dataclass
+class _HeldEvent:
+    """An event that waits for its images, or for the event before it in its stream."""
+
+    received: ReceivedEvent
+    roles: frozenset[str]
+    """Roles of its images."""
+    timer: asyncio.TimerHandle | None = None
+    is_overdue: bool = False
+    """True once it has waited long enough for its images."""
+
+
 class EventAssembler:
-    """Assembler that joins events and images, and delivers each event once."""
+    """Assembler that joins events and images, and delivers each event once, those of a stream in order."""
 
     def __init__(
         self,
@@ -43,12 +56,15 @@ class EventAssembler:
         self._last_seq: dict[tuple[str, str, str], int] = {}
         self._images: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self._image_bytes = 0
-        self._incomplete: dict[str, tuple[ReceivedEvent, asyncio.TimerHandle]] = {}
+        self._held: dict[str, _HeldEvent] = {}
+        self._streams: dict[tuple[str, str, str], deque[str]] = {}
+        """Ids of the held events of each stream, in their order."""
 
     def stop(self) -> None:
         """Stop to wait for images."""
-        for _, timer in self._incomplete.values():
-            timer.cancel()
+        for held in self._held.values():
+            if held.timer is not None:
+                held.timer.cancel()
 
     def on_image(self, event_id: str, role: str, payload: bytes) -> None:
         """Take an image; its event follows, or waits for it."""
@@ -58,10 +74,8 @@ class EventAssembler:
         while self._image_bytes > MAX_PENDING_IMAGE_BYTES and len(self._images) > 1:
             _, dropped = self._images.popitem(last=False)
             self._image_bytes -= sum(map(len, dropped.values()))
-        if event_id in self._incomplete:
-            received, _ = self._incomplete[event_id]
-            if _roles(received) <= images.keys():
-                self._deliver(event_id)
+        if (held := self._held.get(event_id)) is not None:
+            self._deliver_ready(_stream(held.received.envelope))
 
     def on_event(self, position: Position, payload: bytes, deadline_s: float, jws: str | None = None) -> None:
         """Take an event; raises ValidationError.
@@ -79,17 +93,38 @@ class EventAssembler:
             self._seen_ids.popitem(last=False)
         self._count_gaps(envelope)
         received = ReceivedEvent(position, envelope, self._decoder.observation(envelope), {}, deadline_s)
-        missing = _roles(received) - self._images.get(envelope.id, {}).keys()
-        timer = asyncio.get_running_loop().call_later(IMAGE_TIMEOUT_S, self._deliver, envelope.id)
-        self._incomplete[envelope.id] = received, timer
-        if not missing:
-            self._deliver(envelope.id)
+        held = self._held[envelope.id] = _HeldEvent(received, _roles(received))
+        stream = _stream(envelope)
+        self._streams.setdefault(stream, deque()).append(envelope.id)
+        self._deliver_ready(stream)
+        if envelope.id in self._held:
+            loop = asyncio.get_running_loop()
+            held.timer = loop.call_later(IMAGE_TIMEOUT_S, self._on_overdue, held)
 
-    def _deliver(self, event_id: str) -> None:
+    def _on_overdue(self, held: _HeldEvent) -> None:
+        held.is_overdue = True
+        self._deliver_ready(_stream(held.received.envelope))
+
+    def _is_complete(self, held: _HeldEvent) -> bool:
+        return held.roles <= self._images.get(held.received.envelope.id, {}).keys()
+
+    def _deliver_ready(self, stream: tuple[str, str, str]) -> None:
+        """Deliver the events of a stream up to the first one that still waits for images."""
+        ids = self._streams[stream]
+        while ids:
+            held = self._held[ids[0]]
+            if not held.is_overdue and not self._is_complete(held):
+                return
+            del self._held[ids.popleft()]
+            self._deliver(held)
+        del self._streams[stream]
+
+    def _deliver(self, held: _HeldEvent) -> None:
         """Deliver an event with the images received so far."""
-        received, timer = self._incomplete.pop(event_id)
-        timer.cancel()
-        images = self._images.pop(event_id, {})
+        if held.timer is not None:
+            held.timer.cancel()
+        received = held.received
+        images = self._images.pop(received.envelope.id, {})
         self._image_bytes -= sum(map(len, images.values()))
         if self._verifier is not None:
             images = self._verifier.verify_images(received, images)
@@ -97,20 +132,25 @@ class EventAssembler:
         self._deliver_event(received)
 
     def _count_gaps(self, envelope: Event[Any]) -> None:
-        stream = (envelope.source, envelope.epoch, envelope.stream)
+        stream = _stream(envelope)
         last = self._last_seq.get(stream)
         if last is not None and envelope.seq > last + 1:
             self._discarded.missing += envelope.seq - last - 1
         self._last_seq[stream] = max(envelope.seq, last or 0)
 
 
-def _roles(received: ReceivedEvent) -> set[str]:
+def _stream(envelope: Event[Any]) -> tuple[str, str, str]:
+    """Return the stream of an event: its numbers have no meaning in another epoch, or at another gateway."""
+    return envelope.source, envelope.epoch, envelope.stream
+
+
+def _roles(received: ReceivedEvent) -> frozenset[str]:
     """Return the roles of the images that an event lists."""
     if isinstance(received.data, Observation):
-        return {attachment.role for attachment in received.data.attachments}
+        return frozenset(attachment.role for attachment in received.data.attachments)
     with contextlib.suppress(TypeError, KeyError, AttributeError):  # of a newer version, or not of a gateway
-        return {attachment["role"] for attachment in received.data.get("attachments", ())}
-    return set()
+        return frozenset(attachment["role"] for attachment in received.data.get("attachments", ()))
+    return frozenset()
 
 
 class EventQueue:

@@ -100,15 +100,29 @@ async def test_restarted_workstation_gets_missed_events(
     assert await numbers(await open_desk(client_id="counter-1"), 1) == [1]
 
 
-async def test_images_join_event_in_any_order(desk: Desk, publisher: EventPublisher) -> None:
-    def listing(image: bytes) -> dict[str, Any]:
-        facts = {"role": "page_vi", "media_type": "image/jpeg", "bytes": len(image)}
-        return {
-            "fault": "cut",
-            "size_bytes": 1,
-            "attachments": [facts | {"sha256": hashlib.sha256(image).hexdigest()}],
-        }
+def listing(image: bytes) -> dict[str, Any]:
+    """Return the data of an event with one image."""
+    facts = {"role": "page_vi", "media_type": "image/jpeg", "bytes": len(image)}
+    return {
+        "fault": "cut",
+        "size_bytes": 1,
+        "attachments": [facts | {"sha256": hashlib.sha256(image).hexdigest()}],
+    }
 
+
+async def test_event_without_its_image_is_not_overtaken(desk: Desk, publisher: EventPublisher) -> None:
+    """A damaged disk loses an image, and its event is sent all the same; other streams do not wait for it."""
+    await publisher.event(1, data=listing(b"never"))
+    await publisher.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000002/page_vi", b"two", 60)
+    await publisher.event(2, data=listing(b"two"))
+    await publisher.event(3)
+    await publisher.event(4, stream="lane-1/reader/record")
+    arrived = await next_events(desk, 4)
+    assert [event.seq for event in arrived] == [4, 1, 2, 3]
+    assert [event.images for event in arrived] == [{}, {}, {"page_vi": b"two"}, {}]
+
+
+async def test_images_join_event_in_any_order(desk: Desk, publisher: EventPublisher) -> None:
     await publisher.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000001/page_vi", b"one", 60)
     await publisher.event(1, data=listing(b"one"))
     await publisher.event(2, data=listing(b"two"))

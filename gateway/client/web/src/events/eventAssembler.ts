@@ -16,12 +16,22 @@ const MAX_PENDING_IMAGE_BYTES = 128 * 1024 * 1024
  */
 const IMAGE_TIMEOUT_S = 2
 
-interface Incomplete {
+/** An event that waits for its images, or for the event before it in its stream. */
+interface HeldEvent {
   readonly received: ReceivedEvent
-  readonly timer: ReturnType<typeof setTimeout>
+  timer: ReturnType<typeof setTimeout> | undefined
+  /** True once it has waited long enough for its images. */
+  isOverdue: boolean
 }
 
-/** Assembler that joins events and images, and delivers each event once. */
+/** Held events of one stream, in their order. */
+interface HeldStream {
+  readonly events: HeldEvent[]
+  /** True while they are delivered: verification takes turns of the event loop. */
+  isDelivering: boolean
+}
+
+/** Assembler that joins events and images, and delivers each event once, those of a stream in order. */
 export class EventAssembler {
   readonly #deliverEvent: (event: ReceivedEvent) => void
   readonly #discarded: DiscardCounts
@@ -31,7 +41,8 @@ export class EventAssembler {
   readonly #lastSeq = new Map<string, number>()
   readonly #images = new Map<string, Map<string, Uint8Array>>()
   #imageBytes = 0
-  readonly #incomplete = new Map<string, Incomplete>()
+  readonly #held = new Map<string, HeldEvent>()
+  readonly #streams = new Map<string, HeldStream>()
 
   constructor(
     deliver: (event: ReceivedEvent) => void,
@@ -47,8 +58,10 @@ export class EventAssembler {
 
   /** Stop to wait for images, and drop what is held. */
   stop(): void {
-    for (const { timer } of this.#incomplete.values()) clearTimeout(timer)
-    this.#incomplete.clear()
+    for (const { timer } of this.#held.values()) clearTimeout(timer)
+    for (const { events } of this.#streams.values()) events.length = 0
+    this.#held.clear()
+    this.#streams.clear()
     this.#images.clear()
     this.#imageBytes = 0
   }
@@ -63,8 +76,8 @@ export class EventAssembler {
       if (this.#imageBytes <= MAX_PENDING_IMAGE_BYTES || this.#images.size === 1) break
       this.#takeImages(oldest)
     }
-    const waiting = this.#incomplete.get(eventId)
-    if (waiting !== undefined && this.#isComplete(waiting.received)) await this.#deliver(eventId)
+    const held = this.#held.get(eventId)
+    if (held !== undefined) await this.#deliverReady(streamOf(held.received.envelope))
   }
 
   /**
@@ -88,9 +101,19 @@ export class EventAssembler {
     this.#countGaps(envelope)
     const decoded = this.#decoder.observation(envelope, data)
     const received = new ReceivedEvent(position, envelope, decoded, new Map(), deadlineS)
-    const timer = setTimeout(() => void this.#deliver(envelope.id), IMAGE_TIMEOUT_S * 1000)
-    this.#incomplete.set(envelope.id, { received, timer })
-    if (this.#isComplete(received)) await this.#deliver(envelope.id)
+    const held: HeldEvent = { received, timer: undefined, isOverdue: false }
+    const name = streamOf(envelope)
+    const stream = this.#streams.get(name) ?? { events: [], isDelivering: false }
+    this.#streams.set(name, stream)
+    stream.events.push(held)
+    this.#held.set(envelope.id, held)
+    await this.#deliverReady(name)
+    if (this.#held.has(envelope.id)) {
+      held.timer = setTimeout(() => {
+        held.isOverdue = true
+        void this.#deliverReady(name)
+      }, IMAGE_TIMEOUT_S * 1000)
+    }
   }
 
   #isComplete(received: ReceivedEvent): boolean {
@@ -98,17 +121,32 @@ export class EventAssembler {
     return [...attachmentsOf(received.data).keys()].every((role) => images?.has(role) === true)
   }
 
-  /** Deliver an event with the images received so far. */
-  async #deliver(eventId: string): Promise<void> {
-    const waiting = this.#incomplete.get(eventId)
-    if (waiting === undefined) return
-    this.#incomplete.delete(eventId)
-    clearTimeout(waiting.timer)
-    let images: ReadonlyMap<string, Uint8Array> = this.#takeImages(eventId)
-    if (this.#verifier !== undefined && images.size > 0) {
-      images = await this.#verifier.verifyImages(waiting.received, images)
+  /** Deliver the events of a stream up to the first one that still waits for images. */
+  async #deliverReady(name: string): Promise<void> {
+    const stream = this.#streams.get(name)
+    if (stream === undefined || stream.isDelivering) return
+    stream.isDelivering = true
+    try {
+      for (let held = stream.events[0]; held !== undefined; held = stream.events[0]) {
+        if (!held.isOverdue && !this.#isComplete(held.received)) return
+        stream.events.shift()
+        this.#held.delete(held.received.envelope.id)
+        await this.#deliver(held)
+      }
+      this.#streams.delete(name)
+    } finally {
+      stream.isDelivering = false
     }
-    this.#deliverEvent(images.size > 0 ? waiting.received.withImages(images) : waiting.received)
+  }
+
+  /** Deliver an event with the images received so far. */
+  async #deliver({ received, timer }: HeldEvent): Promise<void> {
+    clearTimeout(timer)
+    let images: ReadonlyMap<string, Uint8Array> = this.#takeImages(received.envelope.id)
+    if (this.#verifier !== undefined && images.size > 0) {
+      images = await this.#verifier.verifyImages(received, images)
+    }
+    this.#deliverEvent(images.size > 0 ? received.withImages(images) : received)
   }
 
   #takeImages(eventId: string): ReadonlyMap<string, Uint8Array> {
@@ -125,10 +163,15 @@ export class EventAssembler {
     if (oldest !== undefined) this.#seenIds.delete(oldest)
   }
 
-  #countGaps({ source, epoch, stream, seq }: EventEnvelope): void {
-    const name = `${source} ${epoch} ${stream}`
+  #countGaps(envelope: EventEnvelope): void {
+    const name = streamOf(envelope)
     const last = this.#lastSeq.get(name)
-    if (last !== undefined && seq > last + 1) this.#discarded.missing += seq - last - 1
-    this.#lastSeq.set(name, Math.max(seq, last ?? 0))
+    if (last !== undefined && envelope.seq > last + 1) this.#discarded.missing += envelope.seq - last - 1
+    this.#lastSeq.set(name, Math.max(envelope.seq, last ?? 0))
   }
+}
+
+/** Return the stream of an event: its numbers have no meaning in another epoch, or at another gateway. */
+function streamOf({ source, epoch, stream }: EventEnvelope): string {
+  return `${source} ${epoch} ${stream}`
 }
