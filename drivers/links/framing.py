@@ -172,3 +172,121 @@ class Delimited(ABC):
         del self._buffer[:count]
         self._begun, self._searched = b"", 0
         return taken
+
+
+LINE_END = re.compile(rb"[\r\n]")
+
+
+class LineFraming:
+    """Lines of text, each ended by CR, LF or both; empty lines are left out.
+
+    A line without its end is damaged, also after a silence: its begin may look like a line ("2" of "23.4").
+    """
+
+    def __init__(self, limit_bytes: int = 512) -> None:
+        """`limit_bytes`: upper bound on a line."""
+        self._limit_bytes = limit_bytes
+        self._buffer = bytearray()
+        self._searched = 0
+
+    @property
+    def has_pending(self) -> bool:
+        """True while a line is incomplete."""
+        return bool(self._buffer)
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take a chunk and yield complete lines, without their ends."""
+        self._buffer += chunk
+        while (end := LINE_END.search(self._buffer, self._searched)) is not None:
+            if end.start() > self._limit_bytes:
+                yield DamagedFrame(TOO_LONG, self._take(end.end()))
+            elif line := (wire := self._take(end.end()))[:-1]:
+                yield CompleteFrame(line, wire)
+        self._searched = len(self._buffer)
+        if len(self._buffer) > self._limit_bytes:
+            yield DamagedFrame(TOO_LONG, self._take(len(self._buffer)))
+
+    def on_silence(self) -> Iterator[Frame]:
+        """Discard an incomplete line."""
+        if self._buffer:
+            yield DamagedFrame(INCOMPLETE, self._take(len(self._buffer)))
+
+    def _take(self, count: int) -> bytes:
+        """Remove bytes from the front of the buffer."""
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self._searched = 0
+        return taken
+
+
+class LengthPrefixed(ABC):
+    """Frames with a start mark and a length: ``mark ... length ... content ... check``. Nothing is escaped.
+
+    The content may contain the mark, so only the length determines the end of a frame. What fails its check
+    may be no frame at all: a valid one may begin inside it, and is found.
+    """
+
+    def __init__(self, mark: bytes, header_bytes: int) -> None:
+        """`mark`: first bytes of every frame; `header_bytes`: number of bytes up to and with the length."""
+        self._mark = mark
+        self._header_bytes = header_bytes
+        self._buffer = bytearray()
+
+    @property
+    def has_pending(self) -> bool:
+        """True while bytes wait for the rest of their frame."""
+        return bool(self._buffer)
+
+    @abstractmethod
+    def frame_bytes(self, header: bytes) -> int | None:
+        """Return the number of bytes of the whole frame with that header; None: no frame begins so.
+
+        A length that the device never sends is None too: otherwise a damaged one makes the driver wait.
+        """
+
+    @abstractmethod
+    def check_frame(self, wire: bytes) -> Frame:
+        """Validate a whole frame; a DamagedFrame with the fault CHECK_BYTE if its check is wrong."""
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take a chunk and yield complete frames."""
+        self._buffer += chunk
+        yield from self._complete()
+
+    def on_silence(self) -> Iterator[Frame]:
+        """Discard an incomplete frame; one may begin after its mark."""
+        while self._buffer:
+            yield self._give_up(INCOMPLETE if self._buffer.startswith(self._mark) else NOISE)
+            yield from self._complete()
+
+    def _complete(self) -> Iterator[Frame]:
+        while self._buffer:
+            if not self._mark.startswith(self._buffer[: len(self._mark)]):
+                yield self._give_up(NOISE)
+                continue
+            if len(self._buffer) < self._header_bytes:
+                return
+            size = self.frame_bytes(bytes(self._buffer[: self._header_bytes]))
+            if size is None or size < self._header_bytes:
+                yield self._give_up(NOISE)
+                continue
+            if len(self._buffer) < size:
+                return
+            frame = self.check_frame(bytes(self._buffer[:size]))
+            if isinstance(frame, DamagedFrame) and frame.fault == CHECK_BYTE:
+                yield self._give_up(CHECK_BYTE, size)
+                continue
+            del self._buffer[:size]
+            yield frame
+
+    def _give_up(self, fault: str, within: int | None = None) -> DamagedFrame:
+        """Discard bytes up to the next possible mark; all of the first `within` bytes if they have none."""
+        end = len(self._buffer) if within is None else within
+        at = self._buffer.find(self._mark, 1, end)
+        if at < 0:
+            # The last bytes may be the begin of a mark.
+            possible = (end - kept for kept in range(min(len(self._mark), end) - 1, 0, -1))
+            at = next((one for one in possible if self._mark.startswith(self._buffer[one:end])), end)
+        taken = bytes(self._buffer[:at])
+        del self._buffer[:at]
+        return DamagedFrame(fault, taken)

@@ -77,7 +77,7 @@ async def cut_frame_costs_itself(trial: DriverTrial) -> Result:
 
     async def trial_at(one: PlayedRecording, reading: RecordedReading, at: int) -> str:
         session = await trial.run(reading.cut(at), one.patience, _wanted(one), answer=reading.answer)
-        loss = _loss(reading, session, one)
+        loss = _loss(reading, session, one) or _invention(session, one)
         return loss and f"cut after {at} of {len(reading.parts)} {reading.unit}: {loss}"
 
     def cuts(one: PlayedRecording, reading: RecordedReading) -> list[Callable[[], Awaitable[str]]]:
@@ -282,6 +282,13 @@ def _loss(reading: RecordedReading, session: Session, one: PlayedRecording, coun
     if is_reported or contains_in_order(session.observed, _wanted(one) * count):
         return ""
     return "the next reading is lost"
+
+
+def _invention(session: Session, one: PlayedRecording) -> str:
+    """Return the fault of a driver that makes a reading of a cut one, as a clause; "" for none."""
+    assert one.event is not None
+    others = [event for event in session.observed if event["type"] == one.event["type"]]
+    return "" if all(event == one.event for event in others) else "a part of it became another reading"
 
 
 def _wanted(one: PlayedRecording) -> list[dict[str, object]]:

@@ -42,7 +42,7 @@ CRITERIA = (
     Criterion("recording", "Recordings give the expected events.", gives_expected_events, ("recording",)),
     Criterion(
         "cut frame",
-        "A reading cut at any byte costs only itself.",
+        "A reading cut at any byte costs only itself, and is no reading.",
         cut_frame_costs_itself,
         ("damaged input",),
     ),

@@ -150,6 +150,13 @@ CLOSED = (
 
     async def watch(self):""",
 )
+AS_LINE = (
+    ("0.500 in  02 32 33 2e 34 03", "0.500 in  32 33 2e 34 0a"),
+    ("1.000 in  02 37 2e 30 03", "1.000 in  37 2e 30 0a"),
+    ("[0-9]{1,3}[.][0-9]", "[0-9]{1,3}([.][0-9])?"),
+    ("frames(self.link, ScaleFraming()", "frames(self.link, PlainTextFraming()"),
+    ("MASS = ", "from drivers.passport.framings import PlainTextFraming\n\nMASS = "),
+)
 NO_PORT = (
     "        self.link = await self.links.serial(self.settings)",
     """        if not __import__("os").path.exists(self.settings.port):
@@ -173,6 +180,7 @@ NO_PORT = (
         ("recording", [("0.000 out 05", "0.000 out 5")], "scale.rec: line 8"),
         ("cut frame", [SWALLOWED], "the next reading is lost"),
         ("cut frame", [RAISED], "it raises ValueError instead of a LinkError"),
+        ("cut frame", [*AS_LINE], "a part of it became another reading"),
         ("garbage", [SWALLOWED], "the next reading is lost"),
         ("unplugged", [FORGIVING, ("frames(self.link", "frames(Forgiving(self.link)")], "does not end"),
         ("two devices", [ONLY_ONE, CLOSED], "beside other devices"),

@@ -9,11 +9,10 @@ from acme_scale.observations import Weighed, WeighOut, WeighOutResult
 from acme_scale.vocabulary import VOCABULARY
 from drivers.command import CommandRefusal, Invocation, RefusalReason, command
 from drivers.driver import BadFrame, Driver, Family, Identity, Status
-from drivers.links.framing import CompleteFrame, DamagedFrame, frames
+from drivers.links.framing import CompleteFrame, DamagedFrame, LineFraming, frames
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation, Outcome
-from drivers.passport.framings import PlainTextFraming
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 
@@ -42,7 +41,7 @@ class Scale(Driver[ScaleSettings]):
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield every mass."""
-        async for frame in frames(self.link, PlainTextFraming(), gap_s=0.5):
+        async for frame in frames(self.link, LineFraming(), gap_s=0.5):
             match frame:
                 case DamagedFrame(fault, wire):
                     yield BadFrame(fault, wire)
