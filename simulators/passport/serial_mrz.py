@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 
 from simulators.cast.presented import PresentedDocuments, drawn_truth
 from simulators.errors import SimulatorError
-from simulators.faults import AnyFault, fault_of
+from simulators.faults import FAULTS, AnyFault, fault_of
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document, Format, format_of
 from simulators.passport.accessis import AccessIs
@@ -173,6 +173,11 @@ class SerialMrz(Simulator):
         raise SimulatorError(
             f"{self.settings.kind} does not support {verb!r}: use insert, fault, truth or status"
         )
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""

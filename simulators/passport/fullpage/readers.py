@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from simulators.cast.member import Light
 from simulators.cast.presented import PresentedDocuments, drawn_truth
@@ -16,7 +16,7 @@ from simulators.mrz import Document, Format
 from simulators.passport.chip.post_chips import ChipSettings, PostChips
 from simulators.passport.fullpage.bridge import BridgeHost
 from simulators.passport.fullpage.desko import DeskoService
-from simulators.passport.fullpage.faults import fault_of
+from simulators.passport.fullpage.faults import FAULTS, REGULA_FAULTS, fault_of
 from simulators.passport.fullpage.page import Page, PageAppearance
 from simulators.passport.fullpage.regula import RegulaServer
 from simulators.passport.fullpage.scanner import PageScanner
@@ -103,6 +103,11 @@ class RegulaSimulator(HttpSimulator):
             emit("ready", self.summary())
             await asyncio.Event().wait()
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return REGULA_FAULTS
+
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
         self.service.garbage = False
@@ -185,6 +190,11 @@ class PageReader(HttpSimulator):
         raise SimulatorError(
             f"{self.settings.kind} does not support {verb!r}: use insert, remove, fault, truth or status"
         )
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
