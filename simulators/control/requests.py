@@ -169,13 +169,17 @@ class Truth(BaseModel):
         description="Whether document and bearer are genuine; null: the zone was chosen by the caller."
     )
     forged: str = Field(description="What is forged, in a few words; empty if nothing is.")
-    shows: list[Literal["zone", "visible", "infrared", "ultraviolet", "chip", "person", "hand"]] = Field(
-        description="Where the forgery, or what is unusual, can be found."
-    )
+    shows: list[
+        Literal["zone", "visible", "infrared", "ultraviolet", "chip", "seal", "person", "hand", "passage"]
+    ] = Field(description="Where the forgery, or what is unusual, can be found.")
     says: dict[str, ExpectedCheck] | None = Field(
         description="Checks that a gateway must not report as `successful`, of those that its reader makes; "
         "all others are `successful`, `not_supported`, or `aborted` where the chip could not be opened. "
         "Null: not known."
+    )
+    deviations: list[str] = Field(
+        description="Deviations of the zone that a gateway reports; none is a failure.",
+        examples=[["issuer_unknown"]],
     )
     lesson: str = Field(description="What an officer learns from it.")
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal
 
@@ -166,9 +167,9 @@ class PageReader(HttpSimulator):
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`.
 
-        `insert`: a `member` of the cast; or `format` and `fields` of a Document, or raw `lines` (none: the
-        side of a card without a zone), and `copied`. `remove`: takes the document away before its time.
-        `truth`: about the `last` presentations. `fault`: its name and `args`.
+        `insert`: a `member` of the cast, or the `front` of its card; or `format` and `fields` of a Document,
+        or raw `lines` (none: the side of a card without a zone), and `copied`. `remove`: takes the document
+        away before its time. `truth`: about the `last` presentations. `fault`: its name and `args`.
         """
         match verb:
             case "remove":
@@ -221,11 +222,12 @@ class PageReader(HttpSimulator):
         lines: list[str] | None = None,
         copied: bool = False,
         member: str | None = None,
+        front: bool = False,
     ) -> dict[str, Any]:
         if member is not None:
             if format is not None or fields or lines is not None or copied:
                 raise SimulatorError("insert: a member of the cast has its document: omit all else")
-            return await self._insert_member(member)
+            return await self._insert_member(member, front=front)
         document: Document | None = None
         try:
             if lines is not None:
@@ -240,16 +242,21 @@ class PageReader(HttpSimulator):
         await self.present(page.photocopy() if copied else page, document)
         return {"lines": list(page.lines)}
 
-    async def _insert_member(self, name: str) -> dict[str, Any]:
+    async def _insert_member(self, name: str, *, front: bool = False) -> dict[str, Any]:
         from simulators.cast.members import member_of  # loads chips
 
         member = member_of(name)
         made = member.presentation()
+        if front:
+            if not made.has_front:
+                raise SimulatorError(f"insert: {name} has no front to show first")
+            made = replace(made, lines=())
         page = Page(
             made.lines,
             dull_paper=made.has_dull_paper,
             b900_ink=made.has_b900_ink,
             is_washed=made.is_washed,
+            photo_fault=made.photo_fault,
             face=made.document.number,
         )
         self._presented += 1
