@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from simulators.control import parse_listen, read_or_make_token
 from simulators.forking import keep_one_thread
-from simulators.post import SimulatorError, run_post
+from simulators.post import Listen, SimulatorError, run_post
 
 
 def _report(name: str, event: str, details: Mapping[str, Any]) -> None:
@@ -28,7 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         help="file descriptor to which a line is written once every device can be opened",
     )
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="also take requests over TCP, with --token-file"
+    )
+    parser.add_argument("--token-file", type=Path, help="file of the token; made where it is absent")
     given = parser.parse_args(arguments)
+    if (given.listen is None) is not (given.token_file is None):
+        parser.error("--listen and --token-file are given together, or neither")
 
     keep_one_thread()
 
@@ -38,8 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
             os.close(given.ready_fd)
 
     try:
+        listen = None
+        if given.listen is not None:
+            listen = Listen(*parse_listen(given.listen), read_or_make_token(given.token_file))
         return asyncio.run(
-            run_post(given.post, run_dir=given.run_dir, on_ready=ready, on_event=_report, forks=True)
+            run_post(
+                given.post,
+                run_dir=given.run_dir,
+                on_ready=ready,
+                on_event=_report,
+                forks=True,
+                listen=listen,
+            )
         )
     except SimulatorError as error:
         sys.stderr.write(f"{error}\n")

@@ -315,12 +315,12 @@ AnyFault = Annotated[
     | Delayed,
     Field(discriminator="fault"),
 ]
-_FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
+FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 
 def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
     """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
-    return _FAULTS.validate_python({**(arguments or {}), "fault": name})
+    return FAULTS.validate_python({**(arguments or {}), "fault": name})
 
 
 class PendingFaults:

@@ -6,16 +6,25 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from simulators.control import SOCKET_NAME, ControlSocket, send_command, send_command_blocking
+from simulators.control import (
+    SOCKET_NAME,
+    ControlPort,
+    ControlSocket,
+    send_command,
+    send_command_blocking,
+)
 from simulators.control.requests import (
     VERBS,
+    CastRequest,
     ClearRequest,
     ControlRequest,
+    FaultsRequest,
     ResetRequest,
     TruthRequest,
     WaitRequest,
@@ -25,6 +34,7 @@ from simulators.postfile import PostFileError, load_post
 from simulators.subprocesses import OnEvent, SimulatorProcess
 
 __all__ = [
+    "Listen",
     "OnEvent",
     "Post",
     "PostFileError",
@@ -57,12 +67,23 @@ WAIT_POLL_S = 0.02
 """Time between two looks at a status that a request waits for, in seconds."""
 
 
+@dataclass(frozen=True)
+class Listen:
+    """Address of the control API over TCP, and the token that each request must have."""
+
+    host: str
+    port: int
+    token: str = field(repr=False)
+
+
 class Post:
     """A running simulated post."""
 
     def __init__(self, members: Sequence[SimulatorProcess], socket_path: Path) -> None:
         self.members = {member.name: member for member in members}
         self.socket_path = socket_path
+        self.control_address: str | None = None
+        """Address of the control port, `tcp://HOST:PORT`; None without one."""
 
     @classmethod
     @asynccontextmanager
@@ -73,10 +94,12 @@ class Post:
         run_dir: str | os.PathLike[str],
         on_event: OnEvent | None = None,
         forks: bool = False,
+        listen: Listen | None = None,
     ) -> AsyncIterator[Self]:
         """Run the post of the file at `path` with all its devices; remove all of it afterwards.
 
-        `forks`: fork the devices' processes from this one where that is safe.
+        `forks`: fork the devices' processes from this one where that is safe. `listen`: also take requests
+        over TCP.
 
         Raises PostFileError for an invalid file and SimulatorError if a device cannot start.
         """
@@ -87,7 +110,11 @@ class Post:
         members = [SimulatorProcess(one, report, forks=forks) for one in settings]
         post = cls(members, socket_path(run_dir))
         # Bind the socket first: it stops a second post in the same directory.
-        async with ControlSocket(post.socket_path, post.handle_command):
+        async with (
+            ControlSocket(post.socket_path, post.handle_command),
+            _control_port(post, listen) as control,
+        ):
+            post.control_address = control
             try:
                 await _all_started(post.members.values())
                 yield post
@@ -105,6 +132,10 @@ class Post:
                 return {"ok": True, "simulators": {name: await self._status(name) for name in names}}
             case "insert" | "remove" | "fault" as verb:
                 return await self._member(arguments.pop("name", None)).request(verb, arguments)
+            case "faults":
+                return await self._faults(_checked(request, FaultsRequest))
+            case "cast":
+                return self._cast(_checked(request, CastRequest))
             case "truth":
                 return await self._truth(_checked(request, TruthRequest))
             case "clear":
@@ -115,6 +146,18 @@ class Post:
                 return await self._wait(_checked(request, WaitRequest))
             case other:
                 raise SimulatorError(f"do: {other!r} is not one of {', '.join(VERBS)}")
+
+    async def _faults(self, asked: FaultsRequest) -> dict[str, Any]:
+        """Return the faults that one simulator can have, or each that runs."""
+        members = self._asked(asked.name)
+        answers = await asyncio.gather(*(member.request("faults", {}) for member in members))
+        faults = {member.name: answer["faults"] for member, answer in zip(members, answers, strict=True)}
+        return {"ok": True, "faults": faults}
+
+    def _cast(self, _asked: CastRequest) -> dict[str, Any]:
+        from simulators.cast.members import CAST  # loads chips
+
+        return {"ok": True, "cast": [member.truth() for member in CAST.values()]}
 
     async def _truth(self, asked: TruthRequest) -> dict[str, Any]:
         """Return the truth about the last presentations of one simulator, or of all that keep it."""
@@ -189,6 +232,16 @@ async def _restored(member: SimulatorProcess, verb: str, within_s: float) -> str
     return "" if answer["ok"] else f"{member.name}: {answer['error']}"
 
 
+@asynccontextmanager
+async def _control_port(post: Post, listen: Listen | None) -> AsyncIterator[str | None]:
+    """Take requests over TCP where that is asked for; yields the address."""
+    if listen is None:
+        yield None
+        return
+    async with ControlPort(listen.host, listen.port, listen.token, post.handle_command) as control:
+        yield control.address
+
+
 def _checked(arguments: Mapping[str, Any], model: type[RequestT]) -> RequestT:
     """Return the arguments as a request; raise SimulatorError for invalid ones."""
     try:
@@ -238,11 +291,12 @@ async def run_post(
     on_ready: Callable[[Post], None] | None = None,
     on_event: OnEvent | None = None,
     forks: bool = False,
+    listen: Listen | None = None,
 ) -> int:
     """Run a simulated post until stopped by `stop` or, without one, by SIGTERM or SIGINT.
 
-    `forks`: see `Post.start`. Events go to `on_event`, or else to structlog. Returns 0. Raises PostFileError
-    or SimulatorError, with a message for the user, if the post cannot be run.
+    `forks`, `listen`: see `Post.start`. Events go to `on_event`, or else to structlog. Returns 0. Raises
+    PostFileError or SimulatorError, with a message for the user, if the post cannot be run.
     """
     loop = asyncio.get_running_loop()
     stopping = stop or asyncio.Event()
@@ -251,7 +305,7 @@ async def run_post(
         loop.add_signal_handler(number, stopping.set)
     try:
         # A stop during the start also stops the post.
-        running = asyncio.create_task(_run(path, run_dir, on_ready, on_event, forks=forks))
+        running = asyncio.create_task(_run(path, run_dir, on_ready, on_event, forks=forks, listen=listen))
         output = asyncio.create_task(stopping.wait())
         try:
             await asyncio.wait({running, output}, return_when=asyncio.FIRST_COMPLETED)
@@ -274,8 +328,9 @@ async def _run(
     on_event: OnEvent | None,
     *,
     forks: bool,
+    listen: Listen | None,
 ) -> None:
-    async with Post.start(path, run_dir=run_dir, on_event=on_event, forks=forks) as post:
+    async with Post.start(path, run_dir=run_dir, on_event=on_event, forks=forks, listen=listen) as post:
         if on_ready:
             on_ready(post)
         await asyncio.Event().wait()

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from simulators.control.fault_list import list_faults
 from simulators.errors import SimulatorError
 from simulators.registry import parse_settings
 from simulators.simulator import Simulator
@@ -89,6 +90,8 @@ async def _perform(simulator: Simulator, verb: str, arguments: dict[str, Any]) -
             await simulator.clear_faults(**arguments)
         case "reset":
             await simulator.reset(**arguments)
+        case "faults":
+            return {"faults": list_faults(simulator.faults_adapter, **arguments)}
         case _:
             return await simulator.handle_command(verb, arguments)
     return {}

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from simulators.errors import SimulatorError
 
@@ -30,6 +30,11 @@ class Simulator(ABC):
 
         Raise SimulatorError if it cannot.
         """
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any] | None:
+        """Adapter of the union of its faults, for `faults`; None for a kind that does not list them."""
+        return None
 
     async def clear_faults(self) -> None:
         """End all faults: pending ones are discarded, lasting ones end now, cables are plugged in again.

@@ -36,7 +36,8 @@ def run(
     """Play scenarios, each with a broker, simulated devices and a gateway of its own.
 
     Exit codes: 0 every step passed; 1 a step failed; 65 a file is no scenario; 69 no broker could be started;
-    73 a file of results cannot be written; 75 ended by Ctrl-C or SIGTERM, with all programs.
+    73 a file of results cannot be written; 75 ended by Ctrl-C or SIGTERM, with all programs. The results of
+    the scenarios that ended before are written then too.
     """
     require_simulators()
     for written in (junit, events):
@@ -56,9 +57,17 @@ def run(
         except ScenarioError as error:
             exit_with(str(error), os.EX_DATAERR)
         except Interrupted:
+            _write_results(results, junit, events)
             exit_with("ended before the last step", os.EX_TEMPFAIL)
         except PostError as error:
+            _write_results(results, junit, events)
             exit_with(str(error), error.exit_code)
+    _write_results(results, junit, events)
+    raise typer.Exit(0 if all(result.passed for result in results.values()) else 1)
+
+
+def _write_results(results: "dict[str, ScenarioResult]", junit: Path | None, events: Path | None) -> None:
+    """Write the results of the scenarios that have ended; ends with EX_CANTCREAT where that fails."""
     try:
         if junit is not None:
             from gateway.cli._scenario.junit import write_junit
@@ -72,7 +81,6 @@ def run(
             events.write_text(json.dumps(seen, indent=1) + "\n")
     except OSError as error:
         exit_with(f"{error.filename}: {error.strerror}", os.EX_CANTCREAT)
-    raise typer.Exit(0 if all(result.passed for result in results.values()) else 1)
 
 
 def _require_writable(file: Path) -> None:

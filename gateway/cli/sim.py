@@ -11,14 +11,16 @@ from gateway.cli._demo.running_demo import find
 from gateway.cli._lib.terminal import exit_with, require_simulators
 
 SOCKET = "simulators.sock"
-WITHOUT_NAME = ("list", "truth", "status", "clear", "reset")
+WITHOUT_NAME = ("list", "cast", "faults", "truth", "status", "clear", "reset")
 """Actions that are for all devices if none is named."""
 
 
 def sim(
     do: Annotated[
         str,
-        typer.Argument(help="list, status, insert, remove, fault, truth, clear, reset or wait."),
+        typer.Argument(
+            help="list, status, cast, faults, insert, remove, fault, truth, clear, reset or wait."
+        ),
     ],
     words: Annotated[
         list[str] | None,
@@ -28,17 +30,24 @@ def sim(
         ),
     ] = None,
     socket: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="BORDERPOST_SIMULATORS",
-            help="Control socket of the post, or its folder; default: that of a running demo.",
+            help="Control socket of the post, its folder, or tcp://HOST:PORT; default: a running demo.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BORDERPOST_SIMULATORS_TOKEN_FILE", help="File of the token, for tcp://HOST:PORT."
         ),
     ] = None,
 ) -> None:
     """Present documents, fingers and vehicles, inject faults, reset: requests of simulators/README.md.
 
     `sim insert lane-1/reader member=photocopy`, `sim fault lane-1/reader unplug for_s=2`,
-    `sim wait lane-1/reader host_connected=true`, `sim truth last=5`, `sim reset`.
+    `sim wait lane-1/reader host_connected=true`, `sim truth last=5`, `sim reset`. `sim cast` lists the
+    travellers, `sim faults POSITION` the faults with their arguments.
 
     The answer is JSON. Exit codes: 0 done; 64 wrong arguments; 65 refused; 69 no simulated post responds.
     """
@@ -48,7 +57,7 @@ def sim(
 
     request = make_request(do, words or [])
     try:
-        answer = send_command_blocking(_socket(socket), request, timeout_s=600)
+        answer = send_command_blocking(_socket(socket), request, timeout_s=600, token=_token(token_file))
     except SimulatorError as error:
         exit_with(str(error), os.EX_UNAVAILABLE)
     if not answer.pop("ok"):
@@ -84,9 +93,20 @@ def make_request(do: str, words: list[str]) -> dict[str, Any]:
     return request
 
 
-def _socket(given: Path | None) -> Path:
+def _token(file: Path | None) -> str:
+    if file is None:
+        return ""
+    try:
+        return file.read_text("utf-8").strip()
+    except OSError as error:
+        exit_with(f"{file}: {error.strerror}", os.EX_NOINPUT)
+
+
+def _socket(given: str | None) -> Path | str:
+    if given is not None and given.startswith("tcp://"):
+        return given
     if given is not None:
-        return given / SOCKET if given.is_dir() else given
+        return Path(given) / SOCKET if Path(given).is_dir() else Path(given)
     demo = find()
     if demo is None:
         exit_with(

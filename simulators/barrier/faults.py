@@ -188,13 +188,13 @@ AnyFault = Annotated[
     | ClearFaults,
     Field(discriminator="fault"),
 ]
-_FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
+FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 
 def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
     """Return the fault with that name; raise SimulatorError if it is invalid."""
     try:
-        return _FAULTS.validate_python({**(arguments or {}), "fault": name})
+        return FAULTS.validate_python({**(arguments or {}), "fault": name})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"][1:])

@@ -8,9 +8,17 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from simulators.barrier.faults import AnyFault, fault_of
+from simulators.barrier.faults import FAULTS, AnyFault, fault_of
 from simulators.barrier.mechanics.lane import DriverBehaviour
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
@@ -186,6 +194,11 @@ class PostBarrier(Simulator):
             case "status":
                 return self._status()
         raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""

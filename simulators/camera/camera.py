@@ -116,6 +116,11 @@ class Camera(Simulator):
             f"{self.settings.kind} does not support {verb!r} this way: use insert, fault or status"
         )
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return self.FAULTS
+
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
         self.waiting.clear()

@@ -24,6 +24,7 @@ def drawn_truth(genuine: bool | None, forged: str = "", shows: tuple[Light, ...]
         "forged": forged,
         "shows": list(shows),
         "says": None,
+        "deviations": [],
         "lesson": "",
     }
 

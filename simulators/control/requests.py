@@ -64,6 +64,19 @@ class FaultRequest(ControlRequest):
     args: dict[str, Any] | None = Field(default=None, description="Its arguments.")
 
 
+class FaultsRequest(ControlRequest):
+    """Ask for the faults that one simulator can have, or each of them."""
+
+    do: Literal["faults"]
+    name: OptionalName = None
+
+
+class CastRequest(ControlRequest):
+    """Ask for the travellers of the cast, whom readers of documents can present by name."""
+
+    do: Literal["cast"]
+
+
 class TruthRequest(ControlRequest):
     """Ask for the truth about what was presented last."""
 
@@ -106,6 +119,8 @@ REQUESTS: tuple[type[ControlRequest], ...] = (
     InsertRequest,
     RemoveRequest,
     FaultRequest,
+    FaultsRequest,
+    CastRequest,
     TruthRequest,
     ClearRequest,
     ResetRequest,
@@ -128,12 +143,25 @@ class ExpectedCheck(BaseModel):
     reason: str | None = Field(description="Reason of the contract; null: any.")
 
 
-class PresentedTruth(BaseModel):
-    """The truth about one presentation. It has no name and no number of a document."""
+class DescribedFault(BaseModel):
+    """One fault of a simulator."""
 
-    simulator: str
-    presentation: int = Field(description="Number of the presentation at this simulator, counted from 1.")
-    at: str = Field(description="Time of the presentation, in UTC.", examples=["2026-12-02T21:00:00.000Z"])
+    fault: str = Field(description="Name, for `fault`.", examples=["unplug"])
+    description: str = Field(description="Effect, as a sentence.")
+    args: dict[str, Any] = Field(description="JSON Schema of each argument.")
+    required: list[str] = Field(description="Names of the arguments that must be given.")
+
+
+class FaultsAnswer(BaseModel):
+    """Answer to `faults`: by the position of each simulator; empty for a kind that does not list them."""
+
+    ok: Literal[True] = True
+    faults: dict[str, list[DescribedFault]]
+
+
+class Truth(BaseModel):
+    """The truth about a document and its bearer. It has no name and no number of a document."""
+
     member: str | None = Field(description="Traveller of the cast; null: another invented one.")
     number: int | None = Field(description="Number of the member, which never changes.")
     what: str = Field(description="The document, in a few words.")
@@ -141,15 +169,27 @@ class PresentedTruth(BaseModel):
         description="Whether document and bearer are genuine; null: the zone was chosen by the caller."
     )
     forged: str = Field(description="What is forged, in a few words; empty if nothing is.")
-    shows: list[Literal["zone", "visible", "infrared", "ultraviolet", "chip", "person", "hand"]] = Field(
-        description="Where the forgery, or what is unusual, can be found."
-    )
+    shows: list[
+        Literal["zone", "visible", "infrared", "ultraviolet", "chip", "seal", "person", "hand", "passage"]
+    ] = Field(description="Where the forgery, or what is unusual, can be found.")
     says: dict[str, ExpectedCheck] | None = Field(
         description="Checks that a gateway must not report as `successful`, of those that its reader makes; "
         "all others are `successful`, `not_supported`, or `aborted` where the chip could not be opened. "
         "Null: not known."
     )
+    deviations: list[str] = Field(
+        description="Deviations of the zone that a gateway reports; none is a failure.",
+        examples=[["issuer_unknown"]],
+    )
     lesson: str = Field(description="What an officer learns from it.")
+
+
+class PresentedTruth(Truth):
+    """The truth about one presentation."""
+
+    simulator: str
+    presentation: int = Field(description="Number of the presentation at this simulator, counted from 1.")
+    at: str = Field(description="Time of the presentation, in UTC.", examples=["2026-12-02T21:00:00.000Z"])
 
 
 class TruthAnswer(BaseModel):
@@ -159,16 +199,24 @@ class TruthAnswer(BaseModel):
     presented: list[PresentedTruth]
 
 
+class CastAnswer(BaseModel):
+    """Answer to `cast`: the truth about each traveller, in the order of their numbers."""
+
+    ok: Literal[True] = True
+    cast: list[Truth]
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a request, with those of the answers in `$defs`."""
-    models: tuple[type[BaseModel], ...] = (*REQUESTS, Refusal, TruthAnswer)
+    models: tuple[type[BaseModel], ...] = (*REQUESTS, Refusal, FaultsAnswer, CastAnswer, TruthAnswer)
     _, whole = models_json_schema([(one, "validation") for one in models], ref_template="#/$defs/{model}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         "title": "ControlRequest",
         "description": "A request to the control socket of a simulated post: one line of JSON. "
-        "The answer is one line too, with `ok`; it is `Refusal` if that is false.",
+        "The answer is one line too, with `ok`; it is `Refusal` if that is false. Over TCP a request has the "
+        "further key `token`.",
         "oneOf": [{"$ref": f"#/$defs/{one.__name__}"} for one in REQUESTS],
         "$defs": whole["$defs"],
     }

@@ -83,15 +83,15 @@ Nb1010Fault = Annotated[
     Unplug | UnplugAt | Stall | ShortPacket | Slow | Silence | StuckFinger | DirtySensor | ZeroImage,
     Field(discriminator="fault"),
 ]
-_URU: TypeAdapter[UruFault] = TypeAdapter(UruFault)
-_NB1010: TypeAdapter[Nb1010Fault] = TypeAdapter(Nb1010Fault)
+URU_FAULTS: TypeAdapter[UruFault] = TypeAdapter(UruFault)
+NB1010_FAULTS: TypeAdapter[Nb1010Fault] = TypeAdapter(Nb1010Fault)
 
 
 def uru_fault(name: str, arguments: dict[str, Any] | None = None) -> UruFault:
     """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
-    return _URU.validate_python({**(arguments or {}), "fault": name})
+    return URU_FAULTS.validate_python({**(arguments or {}), "fault": name})
 
 
 def nb1010_fault(name: str, arguments: dict[str, Any] | None = None) -> Nb1010Fault:
     """Return the fault with that name for an nb1010, as `uru_fault`."""
-    return _NB1010.validate_python({**(arguments or {}), "fault": name})
+    return NB1010_FAULTS.validate_python({**(arguments or {}), "fault": name})

@@ -4,16 +4,24 @@ import asyncio
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
 from simulators.faults import Fault
-from simulators.fingerprint.faults import DirtySensor, Nb1010Fault, UruFault, nb1010_fault, uru_fault
+from simulators.fingerprint.faults import (
+    NB1010_FAULTS,
+    URU_FAULTS,
+    DirtySensor,
+    Nb1010Fault,
+    UruFault,
+    nb1010_fault,
+    uru_fault,
+)
 from simulators.fingerprint.nb1010 import Nb1010
 from simulators.fingerprint.platen import Platen
 from simulators.fingerprint.traffic import ScannerSettings, ScannerSimulator
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.fingerprint.usb_scanner import UsbScanner
-from simulators.fingerprint.zfm.faults import ZfmFault, zfm_fault
+from simulators.fingerprint.zfm.faults import ZFM_FAULTS, ZfmFault, zfm_fault
 from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
 from simulators.links.serial_line import SerialLine
@@ -47,6 +55,11 @@ class UsbScannerSettings(ScannerSettings):
         """Return the fault of that name, if the scanner supports it."""
         raise NotImplementedError
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        raise NotImplementedError
+
 
 class Uru4000Settings(UsbScannerSettings):
     """One U.are.U or Microsoft scanner."""
@@ -77,6 +90,11 @@ class Uru4000Settings(UsbScannerSettings):
         """See `UsbScannerSettings`."""
         return uru_fault(name, arguments)
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `UsbScannerSettings`."""
+        return URU_FAULTS
+
 
 class Nb1010Settings(UsbScannerSettings):
     """One NB-1010-U."""
@@ -96,6 +114,11 @@ class Nb1010Settings(UsbScannerSettings):
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
         """See `UsbScannerSettings`."""
         return nb1010_fault(name, arguments)
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `UsbScannerSettings`."""
+        return NB1010_FAULTS
 
 
 class ZfmSettings(ScannerSettings):
@@ -157,6 +180,11 @@ class UsbScannerSimulator(ScannerSimulator):
         """See `ScannerSimulator`."""
         return self.settings.fault_of(name, arguments)
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return self.settings.faults_adapter
+
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
         self.scanner.clear_faults()
@@ -217,6 +245,11 @@ class ZfmSimulator(ScannerSimulator):
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
         """See `ScannerSimulator`."""
         return zfm_fault(name, arguments)
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return ZFM_FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""

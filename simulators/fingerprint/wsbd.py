@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from defusedxml import ElementTree
 from PIL import Image
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from simulators.errors import SimulatorError
 from simulators.fingerprint.wsbd_faults import (
+    FAULTS,
     BadImage,
     Canceled,
     CaptureFault,
@@ -331,6 +332,11 @@ class WsBdSimulator(HttpSimulator):
         async with self.server:
             emit("ready", self.summary())
             await asyncio.Event().wait()
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""

@@ -107,9 +107,9 @@ WsBdFault = Annotated[
     | ServiceDies,
     Field(discriminator="fault"),
 ]
-_FAULTS: TypeAdapter[WsBdFault] = TypeAdapter(WsBdFault)
+FAULTS: TypeAdapter[WsBdFault] = TypeAdapter(WsBdFault)
 
 
 def wsbd_fault(name: str, arguments: dict[str, Any] | None = None) -> WsBdFault:
     """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
-    return _FAULTS.validate_python({**(arguments or {}), "fault": name})
+    return FAULTS.validate_python({**(arguments or {}), "fault": name})

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 
 from simulators.cast.presented import PresentedDocuments, drawn_truth
 from simulators.errors import SimulatorError
-from simulators.faults import AnyFault, fault_of
+from simulators.faults import FAULTS, AnyFault, fault_of
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document, Format, format_of
 from simulators.passport.accessis import AccessIs
@@ -25,7 +25,7 @@ from simulators.simulator import EmitCallback, ScheduledFault, Simulator, Simula
 from simulators.travellers import EVEN_MIX, TravellerGenerator
 
 if TYPE_CHECKING:  # loaded for barcodes only
-    from simulators.passport.seals import AnySealFault
+    from simulators.passport.seals import AnySealFault, SealFault
     from simulators.passport.seals.authority import BarcodeAuthority
 
 Framing = Literal["text", "accessis", "elyctis", "rte", "hid-pos", "hid-accessis"]
@@ -174,6 +174,11 @@ class SerialMrz(Simulator):
             f"{self.settings.kind} does not support {verb!r}: use insert, fault, truth or status"
         )
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return FAULTS
+
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
         self.reader.clear_faults()
@@ -223,9 +228,14 @@ class SerialMrz(Simulator):
         from simulators.cast.members import member_of  # loads chips
 
         member = member_of(name)
-        lines = member.presentation().lines
+        made = member.presentation()
+        lines = made.lines
+        if not lines:
+            raise SimulatorError(f"insert: {name} has no zone that this reader could read")
         truth = self.presented.note(member)
         received = await self._present(lines)
+        if made.barcode is not None and self._authority is not None:
+            await self._scan(BarcodeKind(made.barcode.kind), made.document, made.barcode.fault)
         self.line.call_soon(self._remove_later())
         return {"heard": received, "lines": list(lines), "truth": truth}
 
@@ -257,7 +267,7 @@ class SerialMrz(Simulator):
         self._emit("document", {"format": str(kind) if kind else "other", "heard": received})
         return received
 
-    async def _scan(self, kind: BarcodeKind, document: Document, fault: "AnySealFault | None" = None) -> None:
+    async def _scan(self, kind: BarcodeKind, document: Document, fault: "SealFault | None" = None) -> None:
         """Scan a barcode of the holder of a document."""
         assert self._authority is not None
         assert self.settings.barcodes is not None

@@ -18,6 +18,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"do": "insert", "name": "lane-1/barrier", "manner": "tailgates"},
     {"do": "remove", "name": "lane-1/page"},
     {"do": "fault", "name": "lane-1/reader", "fault": "unplug", "args": {"for_s": 2}},
+    {"do": "faults", "name": "lane-1/reader"},
+    {"do": "cast"},
     {"do": "truth", "last": 3},
     {"do": "clear"},
     {"do": "reset", "within_s": 5},

@@ -19,7 +19,7 @@ from support.patience import PATIENCE_S
 from simulators import post
 from simulators import subprocesses as members
 from simulators.__main__ import main
-from simulators.control import ControlSocket, control_socket, send_command, send_command_blocking
+from simulators.control import ControlSocket, client, send_command, send_command_blocking
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.accessis import ocr_frame
@@ -135,11 +135,15 @@ async def test_faults_by_command(
     assert await host.read(5) == ocr_frame(PASSPORT)[:5]
 
 
+ACTIONS = "list, status, insert, remove, fault, faults, cast, truth, clear, reset, wait"
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
-    ({}, "do: None is not one of list, status, insert, remove, fault, truth, clear, reset, wait"),
+    (
+        {},
+        f"do: None is not one of {ACTIONS}",
+    ),
     (
         {"do": "dance"},
-        "do: 'dance' is not one of list, status, insert, remove, fault, truth, clear, reset, wait",
+        f"do: 'dance' is not one of {ACTIONS}",
     ),
     ({"do": "reset", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
     ({"do": "reset", "colour": "red"}, "colour: Extra inputs are not permitted"),
@@ -343,7 +347,7 @@ async def test_no_post_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="no simulated post responds here"):
         send_command_blocking(tmp_path / "sock", {})
     with pytest.raises(SimulatorError, match="no simulated post responds here"):
-        control_socket._decoded(b'{"ok"', tmp_path)
+        client._decoded(b'{"ok"', str(tmp_path))
 
 
 def test_command_line_explains_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """`clear`, `reset` and `wait` of a simulated post: nothing of one test reaches the next."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sim_host import Host
 from support.patience import PATIENCE_S
 
 from simulators.control import send_command
+from simulators.control.fault_list import list_faults
 from simulators.errors import SimulatorError
 from simulators.links.tcp_service import TcpService
 from simulators.passport.accessis import ocr_frame
@@ -251,6 +253,17 @@ HERE = {"serial-mrz", "document-bridge", "uru4000", "camera-snapshot", "modbus-b
 
 def test_every_kind_is_reset_in_a_test() -> None:
     assert OTHERS.keys() | HERE == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_kind_lists_the_faults_that_it_takes(kind: str) -> None:
+    settings, faults, _ = OTHERS[kind]
+    with tempfile.TemporaryDirectory(prefix="line-") as folder:
+        table = {key: f"{folder}/line" if value == "{path}" else value for key, value in settings.items()}
+        simulator = parse_settings({"name": "lane-1/device", "kind": kind, **table}).build()
+        listed = {one["fault"]: one for one in list_faults(simulator.faults_adapter)}
+    assert {fault["fault"] for fault in faults} <= listed.keys()
+    assert all(one["description"] for one in listed.values())
 
 
 @pytest.mark.parametrize("kind", OTHERS)

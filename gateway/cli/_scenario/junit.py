@@ -17,7 +17,7 @@ def write_junit(file: Path, results: Mapping[str, ScenarioResult]) -> None:
             root,
             "testsuite",
             name=result.title,
-            tests=str(len(outcomes)),
+            tests=str(len(outcomes) + bool(result.error)),
             failures=str(outcomes.count(StepOutcome.FAILED)),
             skipped=str(outcomes.count(StepOutcome.NOT_RUN)),
             errors=str(int(bool(result.error))),

@@ -77,9 +77,9 @@ ZfmFault = Annotated[
     | DirtySensor,
     Field(discriminator="fault"),
 ]
-_FAULTS: TypeAdapter[ZfmFault] = TypeAdapter(ZfmFault)
+ZFM_FAULTS: TypeAdapter[ZfmFault] = TypeAdapter(ZfmFault)
 
 
 def zfm_fault(name: str, arguments: dict[str, Any] | None = None) -> ZfmFault:
     """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
-    return _FAULTS.validate_python({**(arguments or {}), "fault": name})
+    return ZFM_FAULTS.validate_python({**(arguments or {}), "fault": name})

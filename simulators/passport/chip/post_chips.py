@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -15,6 +16,7 @@ from simulators.mrz import Document, Format
 from simulators.passport.chip.chip import Chip
 from simulators.passport.chip.faults import AlteredGroup, ChipFault
 from simulators.passport.chip.listening_slot import ListeningSlot
+from simulators.passport.chip.pki.certificate import Validity
 from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.profile import ActiveAuthentication, Profile
 
@@ -48,9 +50,12 @@ class PostChips:
         self._settings = settings
         self._issuer = IssuingState.create()
         self._issuer.revoke_signer_beforehand()
+        self._stale_issuer = IssuingState.create()
+        """The same state with another CSCA, whose revocation list is out of date at the post."""
         self._chance = Random(f"{seed}/chips")
         self._slot = ListeningSlot(settings.port)
         write_trust(settings.trust, self._issuer)
+        write_stale_trust(settings.trust, self._stale_issuer)
 
     async def __aenter__(self) -> Self:
         await self._slot.__aenter__()
@@ -83,11 +88,18 @@ class PostChips:
         if order is None:
             return "dead"
         active = ActiveAuthentication.ECDSA if order.proves_original else None
-        await self._issue(order.document, Profile(active_authentication=active), order.faults)
+        issuer = self._stale_issuer if order.is_list_stale else self._issuer
+        await self._issue(order.document, Profile(active_authentication=active), order.faults, issuer)
         return "made"
 
-    async def _issue(self, document: Document, profile: Profile, faults: Sequence[ChipFault]) -> None:
-        chip = await asyncio.to_thread(Chip.issue, document, self._issuer, profile, faults)
+    async def _issue(
+        self,
+        document: Document,
+        profile: Profile,
+        faults: Sequence[ChipFault],
+        issuer: IssuingState | None = None,
+    ) -> None:
+        chip = await asyncio.to_thread(Chip.issue, document, issuer or self._issuer, profile, faults)
         await self._slot.place(chip)
 
     async def remove(self) -> None:
@@ -105,5 +117,16 @@ def write_trust(folder: Path, issuer: IssuingState) -> None:
         (folder / "csca.cer").write_bytes(issuer.csca.der)
         (folder / "csca.crl").write_bytes(issuer.crl())
         (folder / "master-list.ml").write_bytes(issuer.master_list([issuer.csca]))
+    except OSError as error:
+        raise SimulatorError(f"trust: {error.filename}: {error.strerror}") from error
+
+
+def write_stale_trust(folder: Path, issuer: IssuingState) -> None:
+    """Write a CSCA with a revocation list that ended a month ago; raises SimulatorError."""
+    day = timedelta(days=1)
+    ended = Validity.spanning(issuer.now, before=120 * day, after=-30 * day)
+    try:
+        (folder / "csca-old-list.cer").write_bytes(issuer.csca.der)
+        (folder / "csca-old-list.crl").write_bytes(issuer.crl(validity=ended))
     except OSError as error:
         raise SimulatorError(f"trust: {error.filename}: {error.strerror}") from error

@@ -85,9 +85,18 @@ AnyFault = Annotated[
     | ReaderUnplugged,
     Field(discriminator="fault"),
 ]
-_FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
+FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 
 def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
     """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
-    return _FAULTS.validate_python({**(arguments or {}), "fault": name})
+    return FAULTS.validate_python({**(arguments or {}), "fault": name})
+
+
+class ServerGarbage(Fault):
+    """A document server answers with invalid JSON until the fault is cleared."""
+
+    fault: Literal["garbage"] = "garbage"
+
+
+REGULA_FAULTS: TypeAdapter[ServerGarbage] = TypeAdapter(ServerGarbage)

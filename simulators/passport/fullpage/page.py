@@ -39,6 +39,8 @@ class Page:
     """False: a zone printed with ink that is invisible in infrared light."""
     is_washed: bool = False
     """True: detergent makes the whole page bright in ultraviolet light, but not its photo and its zone."""
+    photo_fault: Literal["", "glued", "dyed"] = ""
+    """`glued`: on paper that is bright in ultraviolet light. `dyed`: it vanishes in infrared light."""
     face: str | None = None
     """Seed of the portrait, so that it is that of the chip; None: one of the page's own."""
 
@@ -51,6 +53,11 @@ class Page:
     def is_bright(self) -> bool:
         """True if the page is bright in ultraviolet light."""
         return self.is_washed or not self.dull_paper
+
+    @property
+    def has_bright_photo(self) -> bool:
+        """True if the photo is bright in ultraviolet light."""
+        return self.photo_fault == "glued" or not self.dull_paper
 
     def photocopy(self) -> "Page":
         """Return the same page made with a colour copier."""
@@ -118,15 +125,20 @@ def _page(page: Page, light: Light, dpi: int) -> "Image":
             _guilloche(draw, size, (170, 190, 200))
             _words(draw, size, (40, 40, 60))
             image.paste(_photo(page, size), _photo_box(size)[:2])
+            if page.photo_fault == "glued":
+                draw.rectangle(_photo_box(size), outline=(120, 118, 110), width=2)
             _zone(draw, page.lines, size, (24, 24, 24))
         case "infrared":
-            image.paste(_photo(page, size).convert("L").convert("RGB"), _photo_box(size)[:2])
+            if page.photo_fault != "dyed":
+                image.paste(_photo(page, size).convert("L").convert("RGB"), _photo_box(size)[:2])
             if page.b900_ink:
                 _zone(draw, page.lines, size, (30, 30, 30))
         case "ultraviolet":
             if page.dull_paper:
                 _guilloche(draw, size, (40, 90, 40))
             _fibres(draw, size, chance)
+            if page.photo_fault == "glued":
+                draw.rectangle(_photo_box(size), fill=(196, 206, 246))
             _zone(draw, page.lines, size, (8, 8, 16))
     return image
 

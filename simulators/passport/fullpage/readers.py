@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from simulators.cast.member import Light
 from simulators.cast.presented import PresentedDocuments, drawn_truth
@@ -16,7 +17,7 @@ from simulators.mrz import Document, Format
 from simulators.passport.chip.post_chips import ChipSettings, PostChips
 from simulators.passport.fullpage.bridge import BridgeHost
 from simulators.passport.fullpage.desko import DeskoService
-from simulators.passport.fullpage.faults import fault_of
+from simulators.passport.fullpage.faults import FAULTS, REGULA_FAULTS, fault_of
 from simulators.passport.fullpage.page import Page, PageAppearance
 from simulators.passport.fullpage.regula import RegulaServer
 from simulators.passport.fullpage.scanner import PageScanner
@@ -103,6 +104,11 @@ class RegulaSimulator(HttpSimulator):
             emit("ready", self.summary())
             await asyncio.Event().wait()
 
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return REGULA_FAULTS
+
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
         self.service.garbage = False
@@ -161,9 +167,9 @@ class PageReader(HttpSimulator):
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`.
 
-        `insert`: a `member` of the cast; or `format` and `fields` of a Document, or raw `lines` (none: the
-        side of a card without a zone), and `copied`. `remove`: takes the document away before its time.
-        `truth`: about the `last` presentations. `fault`: its name and `args`.
+        `insert`: a `member` of the cast, or the `front` of its card; or `format` and `fields` of a Document,
+        or raw `lines` (none: the side of a card without a zone), and `copied`. `remove`: takes the document
+        away before its time. `truth`: about the `last` presentations. `fault`: its name and `args`.
         """
         match verb:
             case "remove":
@@ -185,6 +191,11 @@ class PageReader(HttpSimulator):
         raise SimulatorError(
             f"{self.settings.kind} does not support {verb!r}: use insert, remove, fault, truth or status"
         )
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`."""
@@ -211,11 +222,12 @@ class PageReader(HttpSimulator):
         lines: list[str] | None = None,
         copied: bool = False,
         member: str | None = None,
+        front: bool = False,
     ) -> dict[str, Any]:
         if member is not None:
             if format is not None or fields or lines is not None or copied:
                 raise SimulatorError("insert: a member of the cast has its document: omit all else")
-            return await self._insert_member(member)
+            return await self._insert_member(member, front=front)
         document: Document | None = None
         try:
             if lines is not None:
@@ -230,16 +242,21 @@ class PageReader(HttpSimulator):
         await self.present(page.photocopy() if copied else page, document)
         return {"lines": list(page.lines)}
 
-    async def _insert_member(self, name: str) -> dict[str, Any]:
+    async def _insert_member(self, name: str, *, front: bool = False) -> dict[str, Any]:
         from simulators.cast.members import member_of  # loads chips
 
         member = member_of(name)
         made = member.presentation()
+        if front:
+            if not made.has_front:
+                raise SimulatorError(f"insert: {name} has no front to show first")
+            made = replace(made, lines=())
         page = Page(
             made.lines,
             dull_paper=made.has_dull_paper,
             b900_ink=made.has_b900_ink,
             is_washed=made.is_washed,
+            photo_fault=made.photo_fault,
             face=made.document.number,
         )
         self._presented += 1

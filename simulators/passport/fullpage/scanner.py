@@ -57,7 +57,9 @@ def findings(page: Page, lights: Sequence[str], *, face: bool) -> list[Result]:
         found.append(_b900(page))
     if "ultraviolet" in lights:
         for code in (UV_PAGE, UV_PHOTO, UV_ZONE):
-            is_bright = page.is_bright if code == UV_PAGE else not page.dull_paper
+            is_bright = {UV_PAGE: page.is_bright, UV_PHOTO: page.has_bright_photo}.get(
+                code, not page.dull_paper
+            )
             word, outcome = _BRIGHT if is_bright else _DULL
             found.append(Result("check", code=code, word=word, outcome=outcome))
     return found

@@ -1,10 +1,10 @@
 """Faults of a scanner that takes commands, in addition to those of every reader."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from simulators.faults import Fault
+from simulators.faults import AnyFault, Fault
 
 
 class CommandRefused(Fault):
@@ -17,3 +17,8 @@ class CommandRefused(Fault):
     answer: Literal["nak", "enq", "silence"] = Field(
         default="nak", description="nak: no such value. enq: no such command. silence: no answer at all."
     )
+
+
+SCANNER_FAULTS: TypeAdapter[Any] = TypeAdapter(
+    Annotated[AnyFault | CommandRefused, Field(discriminator="fault")]
+)

@@ -2,13 +2,13 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from simulators.errors import SimulatorError
 from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
 from simulators.passport.scanners.est100 import Est100
-from simulators.passport.scanners.faults import CommandRefused
+from simulators.passport.scanners.faults import SCANNER_FAULTS, CommandRefused
 from simulators.passport.scanners.honeywell import Honeywell
 from simulators.passport.scanners.imager import CommandedImager
 from simulators.passport.scanners.newland import Newland
@@ -92,6 +92,11 @@ class OcrScanner(SerialMrz):
         for refusal in self._refuses:
             await self.reader.inject(refusal)
         await super().run(emit)
+
+    @property
+    def faults_adapter(self) -> TypeAdapter[Any]:
+        """See `Simulator.faults_adapter`."""
+        return SCANNER_FAULTS
 
     async def clear_faults(self) -> None:
         """See `Simulator.clear_faults`; commands that it refuses by its settings stay refused."""

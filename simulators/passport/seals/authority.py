@@ -11,7 +11,7 @@ from simulators.mrz import Document
 from simulators.passport.barcodes import BarcodeKind
 from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.seals import hcert, idb
-from simulators.passport.seals.faults import AnySealFault
+from simulators.passport.seals.faults import SealFault
 from simulators.passport.seals.holder import Holder
 from simulators.passport.seals.issuer import SealContent, SealIssuer
 
@@ -27,7 +27,7 @@ class BarcodeAuthority:
         self.travel = SealIssuer(self.state, curve="secp256r1")
         self.health = SealIssuer(self.state, curve="secp256r1", usages=())
 
-    def issue(self, kind: BarcodeKind, document: Document, fault: AnySealFault | None = None) -> bytes:
+    def issue(self, kind: BarcodeKind, document: Document, fault: SealFault | None = None) -> bytes:
         """Return the text of a barcode for the holder of a document, signed 30 days ago."""
         content = self._content(kind, Holder.of(document, self.now.date()))
         return (self.travel if isinstance(content, idb.Idb) else self.health).issue(content, fault)

@@ -1,19 +1,24 @@
 """Barcodes of the simulated authority: each fault fails its own checks, with the lists that it writes."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from seal_reasons import PRINTED, TODAY, Reasons, reasons
 from support.patience import PATIENCE_S
 
 from drivers.links.factory import LinkFactory
+from drivers.observation import Check, Outcome
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
 from drivers.passport.observations import BarcodeRead, DocumentRead
 from drivers.passport.seals.hcert.trust_list import HealthTrustLists
 from drivers.passport.seals.store import SealSignerStore
+from simulators.cast.members import CAST
+from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.barcodes import BarcodeKind
 from simulators.passport.seals import (
@@ -123,8 +128,11 @@ def test_list_of_certificates_ends_with_them() -> None:
     assert reasons(text, None, PRINTED, TODAY, lists) == expired
 
 
-async def test_travellers_at_reader_show_barcodes(tmp_path: Path) -> None:
-    """The whole driver on the simulated reader's line, with the files that its authority writes."""
+@asynccontextmanager
+async def swipe_reader(
+    tmp_path: Path,
+) -> AsyncIterator[tuple[SerialMrz, AsyncIterator[Any]]]:
+    """Run the whole driver on the simulated reader's line, with the files that its authority writes."""
     authority = tmp_path / "authority"
     reader = SerialMrzSettings.model_validate(
         {
@@ -150,11 +158,45 @@ async def test_travellers_at_reader_show_barcodes(tmp_path: Path) -> None:
         await driver.open()
         await reader.line.wait_for_host()
         async with aclosing(driver.watch()) as observations, asyncio.timeout(PATIENCE_S):
-            for kind in BarcodeKind:
-                await reader.handle_command("insert", {"format": "TD3", "barcode": kind})
-                assert isinstance(await anext(observations), DocumentRead)
-                read = await anext(observations)
-                assert isinstance(read, BarcodeRead)
-                assert {check.reason for check in read.checks} <= {None, "no_printed_mrz", "no_expiry"}
+            yield reader, observations
         await driver.close()
         await links.close()
+
+
+async def test_travellers_at_reader_show_barcodes(tmp_path: Path) -> None:
+    async with swipe_reader(tmp_path) as (reader, observations):
+        for kind in BarcodeKind:
+            await reader.handle_command("insert", {"format": "TD3", "barcode": kind})
+            assert isinstance(await anext(observations), DocumentRead)
+            read = await anext(observations)
+            assert isinstance(read, BarcodeRead)
+            assert {check.reason for check in read.checks} <= {None, "no_printed_mrz", "no_expiry"}
+
+
+async def test_every_member_of_the_cast_is_swiped_and_shows_its_barcode(tmp_path: Path) -> None:
+    async with swipe_reader(tmp_path) as (reader, observations):
+        for name, member in CAST.items():
+            if not member.presentation().lines:
+                with pytest.raises(SimulatorError, match="has no zone"):
+                    await reader.handle_command("insert", {"member": name})
+                continue
+            answer = await reader.handle_command("insert", {"member": name})
+            read = await anext(observations)
+            assert list(read.lines) == answer["lines"]
+            made = {check.id for check in read.checks}
+            assert wrong(read.checks) == {check for check in member.says if check in made}, name
+            if member.presentation().barcode is not None:
+                shown_code = await anext(observations)
+                assert isinstance(shown_code, BarcodeRead)
+                assert wrong(shown_code.checks) == {one for one in member.says if one.startswith("seal.")}, (
+                    name
+                )
+
+
+def wrong(checks: Iterable[Check]) -> set[str]:
+    """Return the ids of checks that are neither successful nor about a missing feature."""
+    return {
+        one.id
+        for one in checks
+        if one.outcome in (Outcome.FAILED, Outcome.UNDETERMINED) and one.reason != "no_printed_mrz"
+    }

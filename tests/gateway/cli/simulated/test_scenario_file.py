@@ -92,6 +92,7 @@ def test_report_for_ci(tmp_path: Path) -> None:
     failure = one.find("testcase/failure")
     assert failure is not None
     assert failure.get("message") == "no document.read came within 1.5 s"
+    assert [two.get(key) for key in ("tests", "failures", "errors")] == ["1", "0", "1"]
     error = two.find("testcase/error")
     assert error is not None
     assert error.get("message") == "ended"

@@ -92,6 +92,22 @@ def test_signal_ends_every_program(library: Path, number: signal.Signals, moment
     assert "ended before the last step" in run.screen
 
 
+@pytest.mark.long(20)
+def test_results_of_ended_scenarios_are_written_when_a_later_one_is_interrupted(library: Path) -> None:
+    head = 'post = "lane.toml"\nsimulated = "lane-simulated.toml"\n[[step]]\npause_s = '
+    for name, pause_s in (("First", 0.1), ("Second", 600)):
+        (library / f"{name}.toml").write_text(f'title = "{name} scenario"\n{head}{pause_s}\n')
+    files = [str(library / f"{name}.toml") for name in ("First", "Second")]
+    junit, events = library / "junit.xml", library / "events.json"
+    with Demo(*PROGRAM, *files, "--junit", str(junit), "--events", str(events)) as run:
+        run.shows("Second scenario")
+        os.kill(run.process.pid, signal.SIGTERM)
+        assert run.ended() == os.EX_TEMPFAIL
+    suites = ET.parse(junit).getroot()
+    assert [(suite.get("name"), suite.get("tests")) for suite in suites] == [("First scenario", "1")]
+    assert list(json.loads(events.read_text())) == [files[0]]
+
+
 @pytest.mark.long(15)
 def test_gateway_that_ends_is_reported(library: Path) -> None:
     post = library / "lane.toml"
