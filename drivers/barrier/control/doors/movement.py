@@ -324,10 +324,13 @@ class DoorTracker:
             self.state is movement.start_state
             and self.is_at_end
             and not movement.has_reached
-            and not self.stop.is_in_effect
+            and not self.stop.is_pending
             and asked_for_s > self._settings.start_timeout_s
             and now_s - self._end_s >= CONFIRM_S
         ):
+            if self.stop.is_in_effect:  # by a release, which proves nothing
+                self.end_movement(MovementResult.STOPPED, now_s)
+                return
             self.end_movement(MovementResult.NOT_STARTED, now_s)
             yield self._alarm(AlarmKind.NOT_STARTED, "A movement was commanded and has not started.")
         elif asked_for_s > within_s:

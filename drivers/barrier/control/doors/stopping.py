@@ -28,6 +28,8 @@ class DoorStop:
         self._since_s = 0.0
         self._restarts = 0
         self._was_at_end = False
+        self._has_braked = False
+        """True once a reading was taken after the machine has had the time to come to rest."""
         self._is_by_contact = True
         self.is_alarmed = False
         """True once the alarm for a missing acknowledgement was raised."""
@@ -48,7 +50,7 @@ class DoorStop:
         if self._phase is _Phase.PENDING:
             self._is_by_contact = by_contact
             self._phase, self._since_s, self._was_at_end = _Phase.SETTLING, now_s, at_end
-            self.may_have_moved = False
+            self._has_braked = self.may_have_moved = False
 
     def on_inputs(self, now_s: float, *, at_end: bool, may_be_moved: bool = False) -> None:
         """Process a reading of the limit switches. `may_be_moved`: something else may move the door now."""
@@ -56,11 +58,14 @@ class DoorStop:
             self.may_have_moved = self.may_have_moved or may_be_moved
         if self._phase is not _Phase.SETTLING:
             return
-        if self._was_at_end and not at_end and self._restarts < MAX_RESTARTS:
+        has_left = self._was_at_end and not at_end
+        if has_left and not self._has_braked and self._restarts < MAX_RESTARTS:
             self._phase, self._since_s = _Phase.PENDING, now_s  # it has begun to move in spite of the stop
             self._restarts += 1
-        elif now_s - self._since_s >= STOP_SETTLE_S and self._is_by_contact:
-            self._phase = _Phase.PROVEN
+        elif now_s - self._since_s >= STOP_SETTLE_S:
+            self._has_braked = True
+            if self._is_by_contact:
+                self._phase = _Phase.PROVEN
         self._was_at_end = at_end
 
     def end(self) -> None:

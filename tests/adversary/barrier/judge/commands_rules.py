@@ -363,13 +363,17 @@ def _is_every_frame_lost(case: Case, stop: Command, door: DoorFacts) -> bool:
 
 
 def _is_stop_on_its_way(case: Case, stop: Command, door: DoorFacts) -> bool:
-    """Return whether the frame of an earlier stop has left, and closes the contact only after this one."""
-    is_sent = any(
+    """Return whether the frame of an earlier stop has left, and closes the contact only after this one.
+
+    On a slow bus, once the board has executed it.
+    """
+    contact = case.contact(door, "stop")
+    return any(
         one.door == door.name and one.contact == "stop" and one.energises
-        and stop.at_s - ON_ITS_WAY_S <= one.at_s < stop.at_s
+        and one.at_s < stop.at_s <= (executed_s := case.executed_s(one)) + ON_ITS_WAY_S
+        and contact.ever(stop.at_s, max(stop.at_s, executed_s) + ON_ITS_WAY_S)
         for one in case.actions
     )  # fmt: skip
-    return is_sent and case.contact(door, "stop").ever(stop.at_s, stop.at_s + ON_ITS_WAY_S)
 
 
 def _moving(case: Case, door: str, at_s: float) -> bool:

@@ -1,7 +1,10 @@
 """Supervision of movements: arrival, return, and stops."""
 
+from typing import Any
+
 import pytest
-from machine_fixture import BETWEEN, CLOSED, OPEN, MachineFixture
+from barrier_fixture import ONE_DOOR
+from machine_fixture import BETWEEN, CLOSED, NO_STOP, OPEN, MachineFixture
 
 from drivers.barrier.commands import OpenBarrier, SetMaintenance
 from drivers.barrier.control.actuation import Actuation, ActuationKind
@@ -164,6 +167,33 @@ def test_stop_is_repeated_if_the_door_leaves_its_end() -> None:
     machine.sense(20.4, BETWEEN)
 
     assert machine.machine.due(20.4) == (Actuation(ActuationKind.STOP),)
+
+
+def test_stop_is_repeated_if_the_door_has_left_its_end_by_the_first_reading_after_braking() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    machine.close(20)
+    machine.stop(20.1)
+    machine.sense(20.6, OPEN)
+    machine.sense(20.8, BETWEEN)
+
+    assert machine.machine.due(20.8) == (Actuation(ActuationKind.STOP),)
+    assert machine.state.state is not MovementState.STOPPED
+
+
+@pytest.mark.parametrize("wiring", [ONE_DOOR, ONE_DOOR | NO_STOP])
+def test_stop_is_not_repeated_long_after_it(wiring: dict[str, Any]) -> None:
+    """A hand moves the door: trial 53058 at wirenboard-tcp."""
+    machine = MachineFixture(wiring)
+    machine.opened(10)
+    machine.stop(11)
+    machine.relays(11.2)
+    for now_s in (11.4, 11.6, 11.8, 14.0):
+        machine.sense(now_s, OPEN)
+    machine.sense(14.2, BETWEEN)
+
+    assert machine.machine.due(14.2) == ()
 
 
 def test_arrival() -> None:

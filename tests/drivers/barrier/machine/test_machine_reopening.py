@@ -218,6 +218,30 @@ def test_stop_at_the_open_end_without_contact_reopens() -> None:
     assert AlarmKind.STOP_NOT_ACKNOWLEDGED not in machine.alarms
 
 
+def test_released_closing_that_has_not_started_reopens_no_open_door() -> None:
+    """Its frame was lost: trial 53046 at generic-watchdog. Once it starts nevertheless, it is guarded."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    step = machine.close(20)
+    machine.machine.on_writing(step.actuation or RELEASE, 20)
+    machine.machine.on_unanswered(step.actuation or RELEASE, 20.2)
+    machine.stop(20.3)
+    machine.relays(20.5)
+    for now_s in (20.6, 21.4):
+        machine.sense(now_s, OPEN)
+    assert step.movement is not None
+    assert step.movement.result is None, "it may still start"
+    machine.sense(21.6, OPEN)
+    assert step.movement.result is MovementResult.STOPPED
+    machine.sense(22.6, OPEN, presence=True)
+    assert machine.machine.due(22.6) == ()
+    assert AlarmKind.NOT_STARTED not in machine.alarms
+
+    machine.sense(22.8, BETWEEN, presence=True)
+    assert REOPEN in machine.machine.due(22.8)
+
+
 def test_reopening_ends_the_closing() -> None:
     machine = MachineFixture()
     machine.opened(10)

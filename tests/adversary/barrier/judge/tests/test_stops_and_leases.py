@@ -72,6 +72,28 @@ def test_stop_that_is_on_its_way(second_s: float, closed_s: float, broken: bool)
     assert ((12, "stop not written") in story.rules(8.0)) is broken
 
 
+@pytest.mark.parametrize(
+    ("fault", "closed_s", "broken"),
+    [
+        ("slow-bus", 3.13, False),
+        ("slow-bus", 3.19, True),  # long after the board has executed the first one
+        ("lost-request", 3.13, True),
+    ],
+)
+def test_stop_that_is_on_its_way_on_a_slow_bus(fault: str, closed_s: float, broken: bool) -> None:
+    """Its board executes a frame when it answers, 0.13 s later: trial 53042 at waveshare-rtu."""
+    story = Story()
+    story.trouble(2.0, fault, 6.0, delay_s=0.12)
+    story.command(3.0, "stop")
+    pdu = f"0502{STOP:02x}0005"
+    story.frame(3.0, pdu, pdu, answered_s=3.13)
+    story.contact(closed_s, closed_s + 0.5, STOP)
+    story.answer(3.14)
+    story.command(3.02, "stop", "c2")
+    story.answer(3.14, "c2")
+    assert ((12, "stop not written") in story.rules(8.0)) is broken
+
+
 @pytest.mark.parametrize(("second_s", "broken"), [(3.54, False), (3.56, True)])
 def test_stop_of_the_second_door(second_s: float, broken: bool) -> None:
     """It may come one frame later."""
