@@ -190,3 +190,16 @@ class Driver(ABC, Generic[SettingsT]):
 
     async def close(self) -> None:
         """Restore the device's initial settings. The links close afterwards by themselves."""
+
+
+def yield_fault(driver: type[Driver[Any]], item: object) -> str | None:
+    """Return the fault of an item that `watch` of a driver yielded, as a clause; None: there is none."""
+    match item:
+        case BadFrame() | Status() | PreviewFrame():
+            return None
+        case Observation() if any(one.event_type == item.event_type for one in driver.observation_types):
+            return None
+        case Observation():
+            return f"its watch yields {type(item).__name__}, which is not in its observation_types"
+    name = type(item).__name__
+    return f"its watch yields a {name}, which is no Observation, BadFrame, Status or PreviewFrame"

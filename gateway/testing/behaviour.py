@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from drivers.driver import Driver, yield_fault
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
 from gateway.testing.acceptance import DriverTrial, PlayedRecording, Result, held, not_held, not_tried
@@ -49,13 +51,13 @@ async def gives_expected_events(trial: DriverTrial) -> Result:
     if not played:
         return _no_recording(trial)
     for one in played:
-        fault, remedy = _recording_fault(one)
+        fault, remedy = _recording_fault(trial.driver_class, one)
         if fault:
             return not_held(f"{one.path.name}: {fault}.", remedy)
     return held(f"{_count(len(played), 'recording')}")
 
 
-def _recording_fault(one: PlayedRecording) -> tuple[str, str]:
+def _recording_fault(driver: type[Driver[Any]], one: PlayedRecording) -> tuple[str, str]:
     expected = read_expected(one.path)
     if one.whole.unfollowed is not None:
         return str(one.whole.unfollowed), "Record it again with this version of the driver."
@@ -63,6 +65,8 @@ def _recording_fault(one: PlayedRecording) -> tuple[str, str]:
         return "the driver does not open it", "Record it from the opening of the device on."
     if one.whole.fault:
         return one.whole.fault, LINK_ERROR
+    if fault := next(filter(None, (yield_fault(driver, item) for item in one.whole.items[1:])), None):
+        return fault, "Correct the driver; list each Observation that it yields in `observation_types`."
     if expected is None:
         return (
             f"there are no expected events ({expected_file(one.path).name})",

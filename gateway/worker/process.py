@@ -76,13 +76,15 @@ def serve(spec: WorkerSpec, channel: socket.socket, doorman: socket.socket | Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
+    driver = load_driver(spec.driver)
+    settings = driver.settings_model.model_validate(spec.settings)
     jail = confine(
         settings,
         JailSettings(
             is_production=spec.is_production,
             is_enabled=spec.is_confined or spec.is_production,
             private_paths=spec.private_paths,
+            package=driver.__module__.partition(".")[0],
             further_places=spec.further_places,
         ),
     )

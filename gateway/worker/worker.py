@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from drivers.command import Invocation
-from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status
+from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status, yield_fault
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, CredentialsRefusedError, Direction, LinkError
 from drivers.links.settings import Settings
@@ -246,6 +246,8 @@ class DeviceWorker:
             async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
                 async for observation in observations:
                     await self._yield_if_due()
+                    if (fault := yield_fault(self._driver_class, observation)) is not None:
+                        raise self._mistake(fault)
                     match observation:
                         case BadFrame() | Observation() if not self._budget.admit(
                             observation, time.monotonic()
@@ -343,7 +345,7 @@ class DeviceWorker:
     async def _open(self, driver: Driver[Settings], links: LinkFactory) -> Identity:
         try:
             async with asyncio.timeout(self._spec.open_timeout_s):
-                identity = await driver.open()
+                identity: object = await driver.open()
         except TimeoutError:
             raise LinkError(
                 Cause.NO_RESPONSE,
@@ -352,7 +354,18 @@ class DeviceWorker:
                 "Switch the device off and on.",
             ) from None
         self._require_real_device(links)
+        if not isinstance(identity, Identity):
+            raise self._mistake(f"its open returns a {type(identity).__name__}, which is no Identity")
         return identity
+
+    def _mistake(self, fault: str) -> LinkError:
+        """Return the error of a driver that breaks the rules of its interface."""
+        return LinkError(
+            Cause.DRIVER_ERROR,
+            f"The driver {self._spec.driver} is wrong: {fault}.",
+            Action.CALL_SUPPORT,
+            "Install a version of its package in which its author has corrected that.",
+        )
 
     def _require_real_device(self, links: LinkFactory) -> None:
         if links.is_simulated and self._spec.is_production:

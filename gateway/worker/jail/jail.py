@@ -44,6 +44,8 @@ class JailSettings:
     """False: none, for development."""
     private_paths: tuple[str, ...] = ()
     """Files and folders of the gateway that no worker may read, wherever they are."""
+    package: str = ""
+    """Package of the driver, whose files it may read; `pip install -e` leaves them where they are."""
     further_places: tuple[str, ...] = ()
     """Files and folders that a test bed needs; ignored in production."""
 
@@ -102,7 +104,7 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
         declared = {str(path) for path in rights.readable}
         landlock.restrict(
             landlock.Rules(
-                readable=list(_without(_readable_paths(declared), jail.private_paths)),
+                readable=list(_without(_readable_paths(declared, jail.package), jail.private_paths)),
                 listable=[*LISTABLE, *(path for path in declared if Path(path).is_dir())],
                 devices=[*DEVICES, *rights.nodes(), *([] if jail.is_production else [PTY_FOLDER])],
                 open_places=further,
@@ -133,13 +135,16 @@ def find_library(name: str) -> str | None:
     return file
 
 
-def _readable_paths(declared: Iterable[str]) -> Iterator[str]:
-    """Return what every worker reads, and what its settings name."""
+def _readable_paths(declared: Iterable[str], driver_package: str = "") -> Iterator[str]:
+    """Return what every worker reads, the package of its driver, and what its settings name."""
     yield from READABLE
     yield from (sys.prefix, sys.base_prefix)
-    for package in PACKAGES:
+    for package in (*PACKAGES, *filter(None, [driver_package])):
         found = find_spec(package)
-        yield from () if found is None else found.submodule_search_locations or ()
+        if found is not None and found.submodule_search_locations:
+            yield from found.submodule_search_locations
+        elif found is not None and found.has_location and found.origin is not None:
+            yield found.origin
     # `python -m` puts the working directory first, whatever that is.
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     yield from (path for path in sys.path if path and (path in named or Path(path) != Path.cwd()))

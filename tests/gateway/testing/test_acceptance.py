@@ -178,6 +178,8 @@ NO_PORT = (
         ("recording", [("0.000 out 05", "0.000 out 06")], "does not send the bytes"),
         ("recording", [("# driver: acme-scale", "# driver: other")], "It has no recording."),
         ("recording", [("0.000 out 05", "0.000 out 5")], "scale.rec: line 8"),
+        ("recording", [("observation_types = (Weighed,)", "observation_types = ()")],
+         "its watch yields Weighed, which is not in its observation_types"),
         ("cut frame", [SWALLOWED], "the next reading is lost"),
         ("cut frame", [RAISED], "it raises ValueError instead of a LinkError"),
         ("cut frame", [*AS_LINE], "a part of it became another reading"),

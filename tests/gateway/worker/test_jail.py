@@ -191,6 +191,44 @@ print(cv2.GaussianBlur(numpy.ones((99, 99), "uint8"), (5, 5), 0).sum())
     assert told.split() == ["Africa/Nairobi", "80", "729.0", "9801"]
 
 
+INSTALLED_BY_FINDER = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from drivers.links.serial import SerialSettings
+from gateway.worker.jail.jail import JailSettings, confine
+
+folder = Path(sys.argv[1])
+spec = spec_from_file_location("acme", folder / "__init__.py", submodule_search_locations=[str(folder)])
+sys.modules["acme"] = module_from_spec(spec)
+confine(SerialSettings(port="/dev/null"), JailSettings(False, package="acme"))
+from acme.late import CODES
+print(CODES, (folder / "codes.json").read_text())
+try:
+    print((folder.parent / "other.json").read_text())
+except PermissionError:
+    print("denied")
+"""
+"""Package of a driver under development, as `pip install -e` has it: found by a finder, on no path."""
+
+
+@needs_landlock
+def test_package_in_another_folder_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "project" / "acme"
+    folder.mkdir(parents=True)
+    for name, text in {
+        "__init__.py": "",
+        "late.py": "CODES = 7",
+        "codes.json": "8",
+        "../other.json": "9",
+    }.items():
+        (folder / name).write_text(text)
+    command = [sys.executable, "-c", INSTALLED_BY_FINDER, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout.split() == ["7", "8", "denied"], ended.stderr
+
+
 @needs_landlock
 @pytest.mark.skipif(why_no_pcscd() is not None, reason=str(why_no_pcscd()))
 def test_smart_card_service_reached(tmp_path: Path) -> None:
