@@ -141,7 +141,7 @@ def test_wheel_is_complete(distribution: Distribution) -> None:
     in_repository = {
         file
         for file in distribution.files(*PACKAGES)
-        if file.endswith(("/README.md", "/REFERENCE.md", "/COMPATIBILITY.md"))
+        if file.endswith(("/README.md", "/REFERENCE.md", "/COMPATIBILITY.md", "/REALISM.md"))
         or "/screenshots/" in file
         or "/compatibility/" in file
         or "/client/web/" in file  # a package of its own, for npm

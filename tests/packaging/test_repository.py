@@ -26,7 +26,8 @@ SCHEMAS = {
 }
 """Schemas of check-jsonschema, by the files that they are for."""
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "drivers/COMPATIBILITY.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("drivers/COMPATIBILITY.md", "simulators/REALISM.md")),
     *(GITHUB / name for name in ("CONTRIBUTING.md", "SECURITY.md", "pull_request_template.md")),
     *(page for top in ("config", "drivers", "gateway", "simulators", "systemd", "tests")
       for page in sorted((ROOT / top).rglob("README.md")) if "node_modules" not in page.parts),

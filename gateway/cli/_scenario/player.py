@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -45,8 +45,11 @@ class StepFailedError(Exception):
 class Player:
     """Plays the steps; keeps every event of the post."""
 
-    def __init__(self, workstation: Workstation, control_socket: Path) -> None:
-        self._workstation = workstation
+    def __init__(self, workstations: Mapping[str, Workstation], station: str, control_socket: Path) -> None:
+        """`workstations`: by the names of their stations; the events are those of `station`."""
+        self._workstations = workstations
+        self._station = station
+        self._workstation = workstations[station]
         self._socket = control_socket
         self._events: list[ReceivedEvent] = []
         self._next: Counter[str] = Counter()
@@ -125,6 +128,8 @@ class Player:
             await self._expect(step.expect, step.within_s)
         elif step.usable is not None:
             await self._until_usable(step.usable, step.within_s)
+        elif step.unusable is not None:
+            await self._until_usable(step.unusable, step.within_s, usable=False)
         elif step.pause_s is not None:
             await asyncio.sleep(step.pause_s)
 
@@ -146,7 +151,8 @@ class Player:
 
     async def _command(self, command: Command, within_s: float) -> None:
         try:
-            await self._workstation.command(command.position, command.verb, command.args, timeout_s=within_s)
+            workstation = self._workstations[command.station or self._station]
+            await workstation.command(command.position, command.verb, command.args, timeout_s=within_s)
         except CommandError as error:
             if str(error.reason) != command.refused:
                 raise StepFailedError(f"{command.verb}: {error.reason}: {error.text}") from error
@@ -181,11 +187,14 @@ class Player:
             return f"no {wanted.type} came within {within_s:g} s"
         return f"{len(differences)} {wanted.type} came; the last one differs in {', '.join(differences[-1])}"
 
-    async def _until_usable(self, positions: tuple[str, ...], within_s: float) -> None:
+    async def _until_usable(
+        self, positions: tuple[str, ...], within_s: float, *, usable: bool = True
+    ) -> None:
         deadline_s = time.monotonic() + within_s
-        while waiting := [one for one in positions if not self._workstation.status(one).is_usable]:
+        while waiting := [one for one in positions if self._workstation.status(one).is_usable is not usable]:
             if time.monotonic() > deadline_s:
-                raise StepFailedError(f"not usable after {within_s:g} s: {', '.join(waiting)}")
+                what = "not usable" if usable else "still usable"
+                raise StepFailedError(f"{what} after {within_s:g} s: {', '.join(waiting)}")
             await asyncio.sleep(POLL_S)
 
 

@@ -98,7 +98,10 @@ async def _play(
 ) -> ScenarioResult:
     """Play until the last step, a request to end, or the end of a program; raises Interrupted."""
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
-    workstation = make_workstation(post, login=Login(station=scenario.station), on_problem=lambda _: None)
+    workstations = {
+        name: make_workstation(post, login=Login(station=name), on_problem=lambda _: None)
+        for name in sorted(scenario.stations)
+    }
     result = ScenarioResult(scenario.title)
     async with contextlib.AsyncExitStack() as stack:
         for program in programs:
@@ -108,8 +111,9 @@ async def _play(
             stack.callback(loop.remove_reader, descriptor)
         interrupts.on_request(lambda: loop.call_soon_threadsafe(ending.set))
         stack.callback(interrupts.on_request, lambda: None)
-        await stack.enter_async_context(workstation)
-        player = Player(workstation, run_dir / CONTROL_SOCKET)
+        for workstation in workstations.values():
+            await stack.enter_async_context(workstation)
+        player = Player(workstations, scenario.station, run_dir / CONTROL_SOCKET)
         tasks = [
             asyncio.create_task(player.play(scenario, on_step)),
             asyncio.create_task(player.listen()),

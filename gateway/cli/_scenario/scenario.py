@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-ACTIONS = ("simulator", "command", "expect", "usable", "pause_s")
+ACTIONS = ("simulator", "command", "expect", "usable", "unusable", "pause_s")
 POSITION = r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$"
 
 
@@ -26,6 +26,9 @@ class Command(_Part):
     position: str = Field(pattern=POSITION)
     verb: str
     args: dict[str, Any] = {}
+    station: str | None = Field(
+        default=None, description="Another station of the role file that sends it; default: the scenario's."
+    )
     refused: str | None = Field(
         default=None, description="Reason for which it must be refused; done if omitted."
     )
@@ -55,6 +58,7 @@ class Step(_Part):
     command: Command | None = None
     expect: Expectation | None = None
     usable: tuple[str, ...] | None = Field(default=None, description="Positions that must be usable.")
+    unusable: tuple[str, ...] | None = Field(default=None, description="Positions that must not be usable.")
     pause_s: float | None = Field(default=None, gt=0, le=600)
 
     @model_validator(mode="after")
@@ -75,9 +79,10 @@ class Step(_Part):
             return f"{self.command.verb} {self.command.position}"
         if self.expect is not None:
             return f"{self.expect.type} of {self.expect.position}"
-        return (
-            f"usable: {', '.join(self.usable)}" if self.usable is not None else f"pause of {self.pause_s:g} s"
-        )
+        for word, positions in (("usable", self.usable), ("unusable", self.unusable)):
+            if positions is not None:
+                return f"{word}: {', '.join(positions)}"
+        return f"pause of {self.pause_s:g} s"
 
 
 class Scenario(_Part):
@@ -88,6 +93,13 @@ class Scenario(_Part):
     simulated: Path = Field(description="The file of the simulated devices.")
     station: str = Field(default="officer", description="Station that sends the commands.")
     step: tuple[Step, ...] = Field(min_length=1)
+
+    @property
+    def stations(self) -> frozenset[str]:
+        """Stations that send commands."""
+        return frozenset(one.command.station or self.station for one in self.step if one.command) | {
+            self.station
+        }
 
 
 def load_scenario(file: Path) -> Scenario:

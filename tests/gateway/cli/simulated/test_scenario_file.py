@@ -38,7 +38,10 @@ def test_scenarios_of_the_library_are_valid(file: Path) -> None:
     [
         ("title = ", "Invalid value"),
         (HEAD, "step: Field required"),
-        (HEAD + "[[step]]\n", "step 1: a step has one of simulator, command, expect, usable, pause_s"),
+        (
+            HEAD + "[[step]]\n",
+            "step 1: a step has one of simulator, command, expect, usable, unusable, pause_s",
+        ),
         (HEAD + '[[step]]\npause_s = 1\nusable = ["lane-1/reader"]\n', "step 1: a step has one of"),
         (HEAD + "[[step]]\npause_s = 1\n[[step]]\npause_s = 0\n", "step 2, pause_s: Input should be greater"),
         (

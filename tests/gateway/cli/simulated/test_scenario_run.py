@@ -49,8 +49,11 @@ def test_two_runs_have_the_same_events(library: Path) -> None:
     assert [(suite.get("tests"), suite.get("failures")) for suite in suites] == [("11", "0")] * 2
 
 
+SCENARIOS = sorted(file.stem for file in LIBRARY.glob("*.toml") if not file.name.startswith("lane"))
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", ["fire", "forged-documents", "traveller"])
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario_of_the_library_passes(name: str) -> None:
     with Demo(*PROGRAM, str(LIBRARY / f"{name}.toml")) as run:
         assert run.ended() == os.EX_OK, run.screen
