@@ -158,9 +158,13 @@ class BarrierDriver(Driver[SettingsT]):
             case BarrierState():
                 present = {*output.conditions, StateReason.NOT_RECORDED}
                 conditions = tuple(one for one in CONDITIONS_BY_GRAVITY if one in present)
-                return output.model_copy(update={"conditions": conditions})
+                marked = output.model_copy(update={"conditions": conditions})
+                self._machine.on_marked(output, marked)
+                return marked
             case Status():
-                return device_state(self._machine.conditions(_now_s()))
+                status = device_state(self._machine.conditions(_now_s()))
+                self._status = status if self._status == output else self._status
+                return status
         return output
 
     async def self_test(self, _trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:

@@ -221,6 +221,10 @@ class BarrierStateMachine:
             ),
         )
 
+    def on_marked(self, state: BarrierState, marked: BarrierState) -> None:
+        """Note that a state is shown with a mark: the next one without it is a change."""
+        self._reporter.on_marked(state, marked)
+
     def on_link_lost(self) -> Decision:
         """Mark the last state as stale: the link has failed."""
         return Decision(self._reporter.mark_stale())
