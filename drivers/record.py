@@ -19,6 +19,8 @@ class DeviceRecord:
         """Time of a stop that the device has not acknowledged yet, by the event loop; not stored."""
         self.movements_s: list[float] = []
         """Times of recent movements, the newest last, by the event loop; not stored."""
+        self.has_left_relays_open = False
+        """True if the last driver of this process has opened every relay when it was closed; not stored."""
         self._store = store
         self._written = self._stored = 0
         """Numbers of the newest content, and of the newest one on the disk."""

@@ -26,6 +26,8 @@ from drivers.registry import load_driver
 ATTEMPTS = 8
 """Number of attempts: a pseudonym may by chance contain a name that is known only later in the recording."""
 PLACEHOLDER = "/dev/null"
+NOWHERE = {"usb": "usb:0000:0000", "tcp": "tcp://localhost:1"}
+"""Address of no device on wires whose addresses are no paths."""
 _NO_PORT = ("extra_forbidden", ("board", "port"))
 """Fault of a board without a port, such as a GPIO chip: its type and place."""
 _ORIGINS = ("live", "simulated", "replayed")
@@ -87,7 +89,7 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
     given.pop("discovery", None)  # an address that is searched
     if (place := endpoint_key(model)) is not None:
         nowhere = "http://localhost" if place == "url" else "/dev/null"
-        given = with_endpoint(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
+        given = with_endpoint(given, place, NOWHERE.get(recording.wire, nowhere))
     while True:
         try:
             return model.model_validate(given)

@@ -38,6 +38,12 @@ class Board(Protocol):
     """Upper bound on the time of a request on the wire, in seconds: a stop waits for at most one."""
     inputs_at_opening: tuple[bool, ...] | None
     """Inputs that `open` has read to identify the board, as `read_inputs` returns them; None if none."""
+    is_left_open: bool
+    """True if an earlier driver of this process has closed the board after opening it, with every relay.
+
+    Set before `open`, which makes it false where it finds a relay closed. While it is true, a failed opening
+    need not wait for a watchdog: a door may be closing on somebody meanwhile.
+    """
 
     @property
     def answer_time_s(self) -> float:

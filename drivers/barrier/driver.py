@@ -107,7 +107,9 @@ class BarrierDriver(Driver[SettingsT]):
         Raises LinkError also for an unsuitable board.
         """
         self._board = board = self.build_board()
+        board.is_left_open, self.record.has_left_relays_open = self.record.has_left_relays_open, False
         identity = await board.open()
+        board.is_left_open = True  # by `close`, from now on
         if (objection := self.settings.board_objection(board)) is not None:
             raise LinkError(
                 Cause.WRONG_DEVICE,
@@ -181,7 +183,8 @@ class BarrierDriver(Driver[SettingsT]):
     async def close(self) -> None:
         """Close the board; see `Board.close`."""
         if self._board is not None:
-            await self._board.close()
+            await self._board.close()  # opens its relays, or is silent until its watchdog has opened them
+            self.record.has_left_relays_open = self._board.is_left_open
 
     @command(is_movement=True, verb="open")
     async def open_barrier(self, request: OpenBarrier, call: Invocation) -> MoveResult:

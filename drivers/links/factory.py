@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drivers.links.serial import SerialLink, SerialSettings
     from drivers.links.smartcard import SmartCardLink
     from drivers.links.smartcard.vpcd import VpcdLink
+    from drivers.links.tcp import TcpLink, TcpSettings
     from drivers.links.usb.link import UsbLink, UsbSettings
     from drivers.links.usb.opening import InterfaceClass
     from drivers.links.video.rtsp import RtspLink, RtspSettings
@@ -47,6 +48,15 @@ class LinkFactory:
         from drivers.links.serial import SerialLink
 
         link = await self._open.enter_async_context(SerialLink(settings, self._tap))
+        self._note_origin(link)
+        return link
+
+    async def tcp(self, settings: "TcpSettings") -> "TcpLink":
+        """Connect to a device over TCP, for a stream of bytes; raises LinkError."""
+        from drivers.links.tcp import TcpLink
+
+        link = TcpLink(settings.port, 0, settings.connect_timeout_s, self._tap)
+        await self._open.enter_async_context(link)
         self._note_origin(link)
         return link
 
@@ -142,7 +152,7 @@ class LinkFactory:
         self.is_simulated = self.is_simulated or link.is_simulated
         return link
 
-    def _note_origin(self, link: "SerialLink | ModbusLink | KeyboardLink | HidLink") -> None:
+    def _note_origin(self, link: "SerialLink | TcpLink | ModbusLink | KeyboardLink | HidLink") -> None:
         self.is_simulated = self.is_simulated or link.is_simulated
         self.is_replayed = self.is_replayed or link.is_replayed
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import ipaddress
 import os
 import re
 import socket
@@ -10,11 +11,42 @@ import termios
 from contextlib import suppress
 from typing import Self
 
+from pydantic import Field, field_validator
+
 from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.settings import LinkRights, Settings, network_rights
 
 TCP_ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(?::(?P<port>\d{1,5}))?")
 CHUNK_BYTES = 4096
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+"""Seconds before the first probe, between probes, and their number: a pulled cable is noticed in 25 s."""
 _NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class TcpSettings(Settings):
+    """Address of a device that speaks over one TCP connection, or of a serial device server."""
+
+    port: str = Field(
+        description="`tcp://host:port` of the device, or of the serial device server that it is on.",
+        examples=["tcp://192.168.10.30:4001"],
+    )
+    connect_timeout_s: float = Field(
+        default=3.0, gt=0, le=60, description="Time limit of connecting, in seconds.", examples=[3.0]
+    )
+
+    def link_rights(self) -> LinkRights:
+        """Return the right to be connected to that port of the host."""
+        found = TCP_ADDRESS.fullmatch(self.port)
+        assert found is not None
+        return super().link_rights() | network_rights(found["host"], int(found["port"]))
+
+    @field_validator("port")
+    @classmethod
+    def _check_address(cls, port: str) -> str:
+        found = TCP_ADDRESS.fullmatch(port)
+        if found is None or found["port"] is None or not 1 <= int(found["port"]) <= 65535:
+            raise ValueError("is not the address of a device; write it as tcp://host:port")
+        return port
 
 
 class _SocketKeeper(asyncio.Protocol):
@@ -50,7 +82,11 @@ def connect_failure(error: OSError) -> str:
 
 
 class TcpLink:
-    """A connection to `tcp://host:port`: an async context manager. `timeout_s` limits connecting."""
+    """A connection to `tcp://host:port`: an async context manager. `timeout_s` limits connecting.
+
+    A device at an address of this machine (loopback) counts as simulated: nothing in a stream of bytes says
+    what sends it, and simulators listen there only.
+    """
 
     def __init__(self, address: str, default_port: int, timeout_s: float, tap: Tap) -> None:
         found = TCP_ADDRESS.fullmatch(address)
@@ -60,6 +96,7 @@ class TcpLink:
         self._within_s = timeout_s
         self._tap = tap
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.is_simulated = self.is_replayed = False
 
     async def __aenter__(self) -> Self:
         """Connect; raises LinkError."""
@@ -76,6 +113,14 @@ class TcpLink:
             raise self._connect_error(f"no connection within {self._within_s:g} seconds") from None
         except OSError as error:
             raise self._connect_error(connect_failure(error)) from error
+        writer = self._streams[1]
+        peer = writer.get_extra_info("peername")  # None if the device has closed it already
+        self.is_simulated = peer is not None and _is_loopback(peer[0])
+        # A device that lost its power, or its cable, does not close the connection.
+        end = writer.get_extra_info("socket")
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:
+            end.setsockopt(socket.IPPROTO_TCP, option, value)
 
     async def __aexit__(self, *_: object) -> None:
         """Disconnect."""
@@ -139,7 +184,7 @@ class TcpLink:
             Cause.NO_RESPONSE,
             f"No device responds at {self.address}: {why}.",
             Action.CALL_SUPPORT,
-            "Check the board's power supply, its network cable and its address.",
+            "Check the device's power supply, its network cable and its address.",
         )
 
     def _connection_lost_error(self, error: OSError | None = None) -> LinkError:
@@ -148,5 +193,12 @@ class TcpLink:
             Cause.UNPLUGGED,
             f"The connection to {self.address} ended{why}.",
             Action.WAIT,
-            "If it does not come back by itself, check the board's power supply and its network cable.",
+            "If it does not come back by itself, check the device's power supply and its network cable.",
         )
+
+
+def _is_loopback(address: str) -> bool:
+    """Return True for an address of this machine, also as IPv6 writes one of IPv4."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback

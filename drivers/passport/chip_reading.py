@@ -35,8 +35,8 @@ from drivers.passport.read_result import today
 from drivers.passport.transaction import ChipExpectation, DocumentTransaction
 
 if TYPE_CHECKING:
-    from drivers.links.smartcard import Card
-    from drivers.links.smartcard.vpcd import VpcdCard
+    from drivers.links.smartcard import Card, SmartCardLink
+    from drivers.links.smartcard.vpcd import VpcdCard, VpcdLink
     from drivers.passport.emrtd import TrustStore
 
 Output = Observation | BadFrame | Status
@@ -136,9 +136,16 @@ class ChipReader:
         """Slots that were found to pass short APDUs only, whatever they state."""
         self.is_mute = False
         """True if a document lay there last whose chip did not respond."""
+        self._cancelled = asyncio.Event()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True if the last read was cancelled."""
+        return self._cancelled.is_set()
 
     def cancel(self) -> bool:
-        """End the running session at its next command; return false when none runs."""
+        """End the running session at its next command, or the wait for a chip; false when no session runs."""
+        self._cancelled.set()
         if self._card is None:
             return False
         self._card.abandon()
@@ -146,8 +153,9 @@ class ChipReader:
 
     async def read(self, printed: Mrz | None) -> AsyncGenerator[ChipProgress | ChipResult, None]:
         """Yield progress and the result, or nothing when no chip is placed; raises LinkError."""
+        self._cancelled.clear()
         async with self._links.smart_card(self.settings.reader) as slot:
-            card = await slot.wait_for_card(self.settings.card_timeout_s)
+            card = await self._placed_card(slot)
             self.is_mute = card is None and slot.is_mute
             if card is None:
                 return
@@ -187,6 +195,17 @@ class ChipReader:
                 card.abandon()
                 await asyncio.wait([running])
                 await slot.run_blocking(card.release)
+
+    async def _placed_card(self, slot: "SmartCardLink | VpcdLink") -> "Card | VpcdCard | None":
+        """Wait for a card; None when there is none in time, or when the read is cancelled."""
+        card = asyncio.ensure_future(slot.wait_for_card(self.settings.card_timeout_s))
+        cancelled = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait([card, cancelled], return_when=asyncio.FIRST_COMPLETED)
+            return None if cancelled.done() else card.result()
+        finally:
+            await _cancel(card)
+            await _cancel(cancelled)
 
     async def wait_until_removed(self) -> None:
         """Wait until no document is on the slot; raises LinkError."""

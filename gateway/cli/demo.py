@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import typer
 
-from gateway.cli._demo.brokers import BrokerError, held_ports, loopback_broker
-from gateway.cli._demo.programs import Program, running
 from gateway.cli._demo.running_demo import published
-from gateway.cli._demo.simulated_post import (
+from gateway.cli._lib.interrupts import Interrupted, Interrupts
+from gateway.cli._lib.terminal import console, exit_with, require_simulators
+from gateway.testing.post.brokers import held_ports, loopback_broker
+from gateway.testing.post.devices import (
     SERVICES,
     port_variables,
     require_short,
@@ -23,8 +24,8 @@ from gateway.cli._demo.simulated_post import (
     wait_for_devices,
     write_resolved,
 )
-from gateway.cli._lib.interrupts import Interrupted, Interrupts
-from gateway.cli._lib.terminal import console, exit_with, require_simulators
+from gateway.testing.post.errors import PostError
+from gateway.testing.post.programs import Program, running
 
 if TYPE_CHECKING:
     from gateway.cli._demo.screen import Screen
@@ -65,8 +66,8 @@ def demo(
             code = _run(interrupts, duration, config, post, port)
         except Interrupted:
             code = os.EX_OK
-        except BrokerError as error:
-            exit_with(str(error), os.EX_UNAVAILABLE)
+        except PostError as error:
+            exit_with(str(error), error.exit_code)
     raise typer.Exit(code)
 
 
@@ -85,7 +86,7 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
         with (
             published(described_by) as findable,
             # The simulators first: they take longest, and load while the broker and this program load.
-            simulated_devices(post, run_dir, interrupts) as (devices, ready),
+            simulated_devices(post, run_dir, interrupts.check) as (devices, ready),
             loopback_broker(run_dir, port if findable else 0) as (broker, broker_port),
         ):
             environment["BORDERPOST_MQTT_PORT"] = os.environ["BORDERPOST_MQTT_PORT"] = str(broker_port)
@@ -100,7 +101,7 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
                 )
             write_resolved(config, described_by, environment)
             screen = Screen(described, f"{broker}, 127.0.0.1:{broker_port}", described_by, findable=findable)
-            if not wait_for_devices(ready, interrupts):
+            if not wait_for_devices(ready, interrupts.check):
                 return _ended(devices)
             daemon = [sys.executable, "-m", "gateway", str(described_by)]
             with running("gateway.__main__", daemon, run_dir) as gateway:

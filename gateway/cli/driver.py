@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli._driver.template import FAMILIES, NameFault, make_package
+from gateway.cli._driver.template import FAMILIES, Link, NameFault, make_package
 from gateway.cli._lib.terminal import console, exit_with
 
 app = typer.Typer(
@@ -32,6 +32,9 @@ def new(
             "and is the namespace of its events and commands."
         ),
     ],
+    link: Annotated[
+        Link, typer.Option(help="Link of the device; a camera is on HTTP, and a barrier on a serial line.")
+    ] = Link.serial,
     into: Annotated[
         Path | None, typer.Option(help="Folder to write, which must not exist; default: NAME, here.")
     ] = None,
@@ -42,7 +45,7 @@ def new(
     """
     folder = into or Path(name)
     try:
-        written = make_package(name, family, folder)
+        written = make_package(name, family, folder, link)
     except NameFault as fault:
         exit_with(str(fault), os.EX_USAGE)
     except OSError as error:

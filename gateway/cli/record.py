@@ -38,6 +38,7 @@ VIEW_S = 5.0
 """Longest wait for the state of the device after the recording, in seconds: it is a supplement."""
 WIRES: dict[str, Wire] = {
     "SerialSettings": "serial",
+    "TcpSettings": "tcp",
     "ModbusSettings": "serial",
     "KeyboardSettings": "keyboard",
     "HidSettings": "hidraw",
@@ -188,7 +189,7 @@ def to_recording_entry(item: dict[str, Any]) -> Entry | None:
 def wire_type(settings: Settings) -> Wire:
     """Return the kind of link of a device with these settings."""
     settings = getattr(settings, "board", settings)  # A board has its own port.
-    if str(getattr(settings, "port", "")).startswith("tcp://"):
+    bases = [base.__name__ for base in type(settings).__mro__ if base.__name__ in WIRES]
+    if bases[:1] == ["ModbusSettings"] and str(getattr(settings, "port", "")).startswith("tcp://"):
         return "modbus-tcp"
-    made_of = (WIRES[base.__name__] for base in type(settings).__mro__ if base.__name__ in WIRES)
-    return next(made_of, "other")
+    return WIRES[bases[0]] if bases else "other"

@@ -125,6 +125,12 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
 
     recording = player.recording
     table, place = _table(post, position, recording), address_setting(recording)
+    if recording.wire == "tcp":
+        exit_with(
+            "a recording of tcp is no device of a gateway, because nothing at a TCP connection marks it as "
+            "replayed: leave out --position",
+            os.EX_DATAERR,
+        )
     where = str(table["board"]["port"] if place == "board.port" else table[place])
     if place == "url":
         url = urlsplit(where)
@@ -140,7 +146,7 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
         try:
             async with SerialLine.open_at(path, replays=True) as line:
                 console.print(f"{position}: waiting at {path}", markup=False, soft_wrap=True)
-                await player.play_on_pty(line)
+                await player.play_on_line(line)
         except SimulatorError as error:
             exit_with(str(error), os.EX_CANTCREAT)
     console.print(f"{position}: replay complete", markup=False, soft_wrap=True)

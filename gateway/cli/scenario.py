@@ -43,9 +43,9 @@ def run(
         if written is not None:
             _require_writable(written)
     with Interrupts() as interrupts:  # first, because the libraries take a second to load
-        from gateway.cli._demo.brokers import BrokerError
         from gateway.cli._scenario.run import run_scenario
         from gateway.cli._scenario.scenario import ScenarioError, load_scenario
+        from gateway.testing.post.errors import PostError
 
         results: dict[str, ScenarioResult] = {}
         try:
@@ -57,8 +57,8 @@ def run(
             exit_with(str(error), os.EX_DATAERR)
         except Interrupted:
             exit_with("ended before the last step", os.EX_TEMPFAIL)
-        except BrokerError as error:
-            exit_with(str(error), os.EX_UNAVAILABLE)
+        except PostError as error:
+            exit_with(str(error), error.exit_code)
     try:
         if junit is not None:
             from gateway.cli._scenario.junit import write_junit

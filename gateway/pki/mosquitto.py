@@ -27,6 +27,9 @@ keyfile {folder}/broker.key
 require_certificate true
 use_identity_as_username true
 tls_version tlsv1.3
+# Each connection costs up to 100 KB, also before its certificate is seen: more of them than memory must not
+# end the broker, and with it the connections of all other lanes.
+max_connections 1000
 {websockets}
 # Images are messages: the gateway's largest (delivery.max_image_bytes, 8 MiB) and its topic must fit.
 max_packet_size 9437184
@@ -36,6 +39,10 @@ max_queued_messages 10000
 # name, and the gateway has one for each station. Its identifiers are random, and new for each connection.
 # Bytes that wait for one client, at most: the images of some travellers, for a workstation that restarts.
 max_queued_bytes 67108864
+# A session whose client stays away is ended after an hour, with the travellers' data that waits in it,
+# whatever the client has requested: kept sessions could otherwise hold images until the memory is full. Ours
+# request five minutes.
+persistent_client_expiration 1h
 # Without this, a command and its answer wait up to 40 ms each in the broker, for an acknowledgement of TCP.
 set_tcp_nodelay true
 """
@@ -55,6 +62,7 @@ certfile {folder}/broker.crt
 keyfile {folder}/broker.key
 require_certificate true
 tls_version tlsv1.3
+max_connections 1000
 """
 
 

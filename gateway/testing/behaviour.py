@@ -148,7 +148,9 @@ async def absent_device_has_remedy(trial: DriverTrial) -> Result:
         return _no_recording(trial) if not trial.recordings else not_tried(unplayable, OWN_TEST)
     recording = next(iter(trial.recordings.values()))
     place = address_setting(recording)
-    address = f"http://127.0.0.1:{_closed_port()}" if place == "url" else str(trial.folder / "absent")
+    address = str(trial.folder / "absent")
+    if place == "url" or recording.wire == "tcp":
+        address = f"{'http' if place == 'url' else 'tcp'}://127.0.0.1:{_closed_port()}"
     try:
         async with (
             asyncio.timeout(LEAK_GRACE_S * 3),

@@ -51,7 +51,7 @@ async def reads_simulated_device(trial: DriverTrial) -> Result:
         await asyncio.wait([running, ready], timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             return not_held("Its simulator does not become ready.", "Emit `ready` in `run`.")
-        address = _address(settings, ready.result())
+        address = _address(settings, ready.result(), "http" if place == "url" else "tcp")
         try:
             async with asyncio.timeout(ANSWER_S):
                 there = await stack.enter_async_context(
@@ -151,9 +151,9 @@ def _fitting(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _address(settings: SimulatorSettings, ready: Mapping[str, Any]) -> str:
+def _address(settings: SimulatorSettings, ready: Mapping[str, Any], scheme: str) -> str:
     path = getattr(settings, "path", None)
     if path is not None:
         return str(path)
     port = ready.get("port") or getattr(settings, "port", 0)
-    return str(ready.get("url") or f"http://127.0.0.1:{port}")
+    return str(ready.get("url") or f"{scheme}://127.0.0.1:{port}")

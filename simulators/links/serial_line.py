@@ -28,14 +28,11 @@ import os
 import select
 import struct
 import termios
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from simulators.errors import SimulatorError
-
-RECEIVED_LIMIT_BYTES = 64 * 1024
-"""Maximum number of bytes kept of the host's last output, for tests."""
+from simulators.links.line import Line
 
 REPLAYED = struct.unpack(">4H", b"replayed")
 """The size of a terminal that plays a recording."""
@@ -50,7 +47,7 @@ class LineError(SimulatorError):
     """The line cannot be created at its path."""
 
 
-class SerialLine:
+class SerialLine(Line):
     """The device end of a serial line. An async context manager.
 
     A host that has opened the port counts as listening once it has flushed it or has written, and otherwise
@@ -66,12 +63,11 @@ class SerialLine:
         look_s: float = 0.025,
         replays: bool = False,
     ) -> None:
+        super().__init__()
         self.path = Path(path)
         self.settle_s = settle_s
         self.poll_s = look_s
         self.replays = replays
-        self.on_received: Callable[[bytes], None] | None = None
-        """Callback with the host's output as it arrives."""
         self._master: int | None = None
         self._slave = ""
         self._host: Literal["absent", "arriving", "listening"] = "absent"
@@ -81,13 +77,7 @@ class SerialLine:
         self._held: bytearray | None = None
         """The host's output in a stalled adapter; None while the adapter works."""
         self._is_discarding = True
-        self._received = bytearray()
-        self._closed = False
         self._watching: asyncio.TimerHandle | None = None
-        self._replugging: asyncio.TimerHandle | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._sending = asyncio.Lock()
 
     @classmethod
     def open_at(
@@ -101,12 +91,10 @@ class SerialLine:
         """Return the line whose port will be at `path` once entered."""
         return cls(path, settle_s=settle_s, look_s=look_s, replays=replays)
 
-    async def __aenter__(self) -> Self:
-        self.replug()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    @property
+    def address(self) -> str:
+        """Path of the port."""
+        return str(self.path)
 
     @property
     def is_plugged(self) -> bool:
@@ -126,32 +114,9 @@ class SerialLine:
         # TCGETS on a pty's master returns the slave's settings.
         return _BAUDS.get(termios.tcgetattr(self._master)[_OSPEED])
 
-    @property
-    def received_bytes(self) -> bytes:
-        """The last 64 KiB that the host wrote since the start or the last `discard_received`."""
-        return bytes(self._received)
-
-    def discard_received(self, through: bytes = b"") -> None:
-        """Discard `received_bytes`, or only up to and with the first `through`."""
-        end = self._received.index(through) + len(through) if through else len(self._received)
-        del self._received[:end]
-
-    async def wait_for_host(self) -> None:
-        """Wait until a host listens."""
-        await self._until(lambda: self.has_host)
-
     async def wait_for_host_close(self) -> None:
         """Wait until no process has the port open (or it is unplugged)."""
         await self._until(lambda: self._host == "absent")
-
-    async def wait_for_bytes(self, expected: bytes | None = None) -> None:
-        """Wait until the host has written `expected`, or anything at all."""
-        await self._until(lambda: bool(self._received) if expected is None else expected in self._received)
-
-    async def wait_for_more(self) -> None:
-        """Wait until the host writes something more."""
-        before = len(self._received)
-        await self._until(lambda: len(self._received) != before)
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
         """Send `data` to the host, if requested in pieces of `chunk` bytes every `every_s` seconds.
@@ -181,30 +146,11 @@ class SerialLine:
         self._visit += 1
         self._endings += 1
 
-    def call_soon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine in a task that ends before the line is closed."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def wait_drained(self, *, within_s: float = 0.5) -> bool:
-        """Wait until the host has read all output; return False if it has not after `within_s` seconds."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        while True:
-            await asyncio.sleep(0.002)
-            if not self._unread():
-                return True
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-
     def unplug(self, for_s: float | None = None) -> None:
         """Pull the cable: the path vanishes, the host's descriptor hangs up.
 
         Plug it in again after `for_s` seconds.
         """
-        if self._replugging:
-            self._replugging.cancel()
-            self._replugging = None
         if self._master is not None:
             self._stop_watching()
             if self._link_is_ours():
@@ -212,14 +158,11 @@ class SerialLine:
             os.close(self._master)
             self._master = None
             self._see("absent")
-        if for_s is not None and not self._closed:
-            self._replugging = asyncio.get_running_loop().call_later(for_s, self.replug)
+        self._replug_after(for_s)
 
     def replug(self) -> None:
         """Plug in the cable: a new pty at the same path. Raises LineError if the path is taken."""
-        if self._replugging:
-            self._replugging.cancel()
-            self._replugging = None
+        self._forget_replugging()
         if self._master is not None or self._closed:
             return
         master, slave = os.openpty()
@@ -252,15 +195,6 @@ class SerialLine:
         held, self._held = self._held, None
         if held:
             self._take(bytes(held))
-
-    async def close(self) -> None:
-        """Unplug permanently and end unfinished output."""
-        self._closed = True
-        self.unplug()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     # Host opens, writes, closes.
 
@@ -303,13 +237,6 @@ class SerialLine:
         else:
             self._held += data
 
-    def _take(self, data: bytes) -> None:
-        self._received += data
-        del self._received[:-RECEIVED_LIMIT_BYTES]
-        self._wake()
-        if self.on_received:
-            self.on_received(data)
-
     def _on_host_closed(self) -> None:
         assert self._master is not None
         self._stop_watching()
@@ -350,25 +277,7 @@ class SerialLine:
         self._host = host
         self._wake()
 
-    # Waiting and writing.
-
-    def _wake(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-
-    async def _change(self) -> None:
-        """Return a future of the next change of the line."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            await future
-        finally:
-            self._waiting.discard(future)
-
-    async def _until(self, true: Callable[[], bool]) -> None:
-        while not true():
-            await self._change()
+    # Writing.
 
     async def _write(self, data: bytes, visit: int) -> bool:
         while data:

@@ -54,6 +54,7 @@ PLACES = {
     "README.md": f"{DOC}/borderpost-gateway/README.md",
     "../LICENSE": f"{DOC}/borderpost-gateway/LICENSE",
     "../config/mosquitto/trust.toml": "usr/share/borderpost/trust.toml",
+    "../config/mosquitto/borderpost.nft": "usr/share/borderpost/borderpost.nft",
     "../config/mosquitto/README.md": f"{DOC}/borderpost-gateway/mosquitto.md",
     "../config/example.toml": f"{DOC}/borderpost-gateway/examples/example.toml",
 }

@@ -78,6 +78,19 @@ def test_workflow_runs_ci() -> None:
             assert re.fullmatch(r"@|actions/[\w-]+@[0-9a-f]{40}", uses), f"{uses}: name the commit, not a tag"
 
 
+def test_ci_runs_every_folder_with_thorough_tests() -> None:
+    """Attacks are left out, which need a machine without other load."""
+    found = re.search(r"make thorough TESTS=\"([^\"]+)\"", (ROOT / ".ci/run").read_text())
+    assert found is not None
+    run = {name for name in found[1].replace("\\", " ").split() if name.count("/") == 1}
+    thorough = {
+        f"tests/{file.relative_to(ROOT / 'tests').parts[0]}"
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if "pytest.mark.thorough" in file.read_text()
+    }
+    assert run == thorough - {"tests/adversary"}
+
+
 def links(text: str) -> Iterator[str]:
     """Yield the targets of a page's links to files, without those to other hosts."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text):

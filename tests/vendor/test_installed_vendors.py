@@ -1,10 +1,12 @@
 """Packages of two vendors with equal verbs, installed into an environment of their own, in a whole post.
 
-One is made by `borderpost driver new`, the other (`savanna-scale/`) is written without the template.
+One is made by `borderpost driver new`, on a serial line; the other (`savanna-scale/`) is written without the
+template, and over TCP.
 """
 
 import asyncio
 import contextlib
+import html
 import json
 import re
 import signal
@@ -14,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.patience import PATIENCE_S
+from support.ports import free_port
 from support.process.installs import variables
 from support.vendors.installs import SAVANNA, vendor_environment
 
@@ -42,7 +46,7 @@ driver = "acme-scale"
 port = "{folder}/acme"
 [device."lane-1/savanna"]
 driver = "savanna-scale"
-port = "{folder}/savanna"
+port = "tcp://127.0.0.1:{scale}"
 """
 SIMULATED = """
 [[simulator]]
@@ -52,7 +56,7 @@ path = "{folder}/acme"
 [[simulator]]
 name = "lane-1/savanna"
 kind = "savanna-scale"
-path = "{folder}/savanna"
+port = {scale}
 """
 ROLES = """
 authority = "UTO"
@@ -141,8 +145,9 @@ async def post(environment: tuple[Path, float], tmp_path: Path) -> AsyncIterator
     python, made_s = environment
     with Mosquitto() as broker:
         there = VendorPost(tmp_path, python, broker, made_s)
-        there.config.write_text(POST.format(folder=tmp_path, port=broker.port))
-        (tmp_path / "simulated.toml").write_text(SIMULATED.format(folder=tmp_path))
+        scale = free_port()
+        there.config.write_text(POST.format(folder=tmp_path, port=broker.port, scale=scale))
+        (tmp_path / "simulated.toml").write_text(SIMULATED.format(folder=tmp_path, scale=scale))
         (tmp_path / "roles.toml").write_text(ROLES)
         (tmp_path / "desk.py").write_text(DESK)
         started = [
@@ -193,16 +198,28 @@ async def test_two_vendors_at_one_post(post: VendorPost) -> None:
     # Events with their models, and two commands of one verb, at a workstation in that environment.
     desk = await post.start("python", "desk.py", str(post.broker.port))
     watching = await post.start("borderpost", "watch", post.config, "--json")
+    reading = await post.start("borderpost", "watch", post.config)
     await line_with(desk, lambda line: line == "ready\n")
     async with loads(post):
         await _use(post, desk, watching)
+        for shown in ("acme.weighed.v1 .*mass_g", "savanna.weighed.v3 .*23.4.*KIPTANUI"):
+            await line_with(reading, lambda line, shown=shown: re.search(shown, line))
+    reading.send_signal(signal.SIGINT)
+    await reading.communicate()
     assert b"KIPTANUI" in _bytes(post.folder / "real.rec")
     await post.run("anonymize", "real.rec", "clean.rec")
     assert b"KIPTANUI" not in _bytes(post.folder / "clean.rec")
     await post.run("anonymize", "acme.rec", "acme-clean.rec")
     assert "acme.weighed" in await post.run("replay", "acme-clean.rec", "--json", "--pause", "0.3")
+    assert "savanna.weighed" in await post.run("replay", "clean.rec", "--json", "--pause", "0.3")
+
+    await _look_at_console(post)
 
     # Diagnostics: no finding blames a package, and both are listed.
+    for position in (ACME, OTHER):
+        explaining = await post.start("borderpost", "why", post.config, position)
+        explained = (await explaining.communicate())[0].decode()
+        assert explaining.returncode in (0, 1), explained
     listed = await post.run("drivers")
     assert re.search(r"acme-scale 0\.1\.0", listed)
     assert re.search(r"savanna-scale 2\.1", listed)
@@ -241,6 +258,31 @@ async def _use(
     options = ("--reveal", "a test", "--duration", "3", "--reopen")
     await post.run("record", post.config, OTHER, "real.rec", *options)
     await post.run("record", post.config, ACME, "acme.rec", *options)
+
+
+async def _look_at_console(post: VendorPost) -> None:
+    """Find the vendors' devices, events and commands on the console's pages; real names are never there."""
+    transport = httpx.AsyncHTTPTransport(uds=str(post.folder / "state/console.sock"))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", timeout=PATIENCE_S
+    ) as console:
+
+        async def page(path: str) -> str:
+            answer = await console.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            return html.unescape(answer.text)
+
+        assert {ACME, OTHER} <= set(re.findall(r"lane-1/(?:acme|savanna)", await page("/")))
+        events = await page("/events")
+        assert re.search(r"acme\.weighed.*?mass_g\W+\d+", events, re.DOTALL)
+        assert re.search(r"savanna\.weighed.*?kilograms\W+23\.4", events, re.DOTALL)
+        assert "KIPTANUI" not in events
+        assert "savanna.weighed" in await page(f"/devices/{OTHER}")
+        messages = await page("/contract")
+        for name in ("acme", "savanna"):
+            assert {f'id="event-{name}.weighed"', f'id="command-{name}.tare"'} <= set(
+                re.findall(r'id="[a-z.-]+"', messages)
+            )
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from drivers.packages.vocabulary_faults import vocabulary_faults
 from gateway.cli import app
-from gateway.cli._driver.template import EXTRAS, FAMILIES, TEXT_WORDS
+from gateway.cli._driver.template import EXTRAS, FAMILIES, OWN_LINK, TEXT_WORDS
 
 EACH = (*FAMILIES, "acme")
 INVENTED = "kivu-k20"
@@ -52,6 +52,50 @@ def test_made_package_is_whole(family: str, tmp_path: Path) -> None:
     assert f"borderpost accept-driver {INVENTED}" in [step.get("run") for step in steps]
     for post in ("post.toml", "simulated.toml", "roles.toml"):
         tomllib.loads(files[Path(post)])
+
+
+@pytest.mark.parametrize("name", [INVENTED, "x", "an-extraordinarily-long-name-of-a-device"])
+@pytest.mark.parametrize("family", EACH)
+def test_made_package_passes_its_linter(family: str, name: str, tmp_path: Path) -> None:
+    """Its CI runs `ruff check` with the settings of its own."""
+    assert new(name, "--family", family, "--into", tmp_path / "made")[0] == 0
+    line = [Path(sys.executable).with_name("ruff"), "check", "--no-cache"]
+    linted = subprocess.run(line, cwd=tmp_path / "made", capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+
+
+TO_CHOOSE = sorted(set(EACH) - OWN_LINK.keys())
+
+
+@pytest.mark.parametrize("family", TO_CHOOSE)
+def test_package_over_tcp_says_nothing_of_serial_lines(family: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    assert new(INVENTED, "--family", family, "--link", "tcp", "--into", made)[0] == 0
+    said = [
+        f"{path.name}: {line}"
+        for path in made.rglob("*")
+        if path.is_file()
+        for line in path.read_text().splitlines()
+        if re.search(
+            r"serial(?!.number)|by-id|\bpty\b|\bbaud\b|_path\b",
+            re.sub(r"mrz_serial|serial\"", "", line),
+            re.I,
+        )
+    ]
+    assert said == []
+    assert 'port = "tcp://' in (made / "post.toml").read_text()
+    linted = subprocess.run(
+        [Path(sys.executable).with_name("ruff"), "check", "--no-cache"],
+        cwd=made, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize("family", sorted(OWN_LINK))
+def test_family_without_choice_of_link_says_so(family: str, tmp_path: Path) -> None:
+    code, output = new(INVENTED, "--family", family, "--link", "tcp", "--into", tmp_path / "made")
+    assert (code, f"made for {OWN_LINK[family]}: leave out --link" in output) == (os.EX_USAGE, True), output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_simulator_imports_nothing_of_driver(tmp_path: Path) -> None:
@@ -131,20 +175,18 @@ def test_made_barrier_passes_its_own_tests(tmp_path: Path) -> None:
 @pytest.mark.thorough
 @pytest.mark.long(120)
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("family", EACH)
-def test_made_package_passes_at_once(family: str, tmp_path: Path) -> None:
-    """Its own tests, strict types, linter, and the acceptance of drivers, in an environment of its own."""
+@pytest.mark.parametrize(("family", "link"), [*((family, "serial") for family in EACH), ("acme", "tcp")])
+def test_made_package_passes_at_once(family: str, link: str, tmp_path: Path) -> None:
+    """Its own tests, strict types, and the acceptance of drivers, in an environment of its own."""
     made = tmp_path / INVENTED
-    assert new(INVENTED, "--family", family, "--into", made)[0] == 0
+    chosen = () if link == "serial" else ("--link", link)
+    assert new(INVENTED, "--family", family, "--into", made, *chosen)[0] == 0
     extra = {"camera": "camera", "fingerprint_scanner": "fingerprint"}.get(family, "post")
     python = vendor_environment(tmp_path / "venv", ("simulators", extra), [made], TOOLS)
 
     for command in (("pytest", "-q"), ("mypy",), ("borderpost", "accept-driver", INVENTED, "--opens", "100")):
         done = program(python, *command, cwd=made)
         assert done.returncode == 0, (command, done.stdout[-4000:], done.stderr[-2000:])
-    ruff = Path(sys.executable).with_name("ruff")
-    linted = subprocess.run([ruff, "check"], cwd=made, capture_output=True, text=True, check=False)
-    assert linted.returncode == 0, linted.stdout
     checked = program(python, "borderpost", "drivers", "--json", cwd=made)
     assert not [
         fault for fault in re.findall(r'"faults": \[[^\]]+\]', checked.stdout) if INVENTED in fault

@@ -16,7 +16,7 @@ from drivers.links.serial import SerialLink
 READER_INDEX = 0
 """Number of the only reader on this line."""
 REFRESHES_PER_QUESTION = 3
-"""From a response to the next request libosdp needs so many steps, one a call."""
+"""Calls of libosdp from a response to the next request: it does one step per call."""
 STALE_S = 0.35
 """A reader is polled every 50 ms and responds within 200 ms: after this time it counts as absent."""
 QUEUE_TIMEOUT_S = 0.6

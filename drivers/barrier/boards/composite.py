@@ -18,6 +18,15 @@ class CompositeBoard:
         self.inputs_at_opening: tuple[bool, ...] | None = None
 
     @property
+    def is_left_open(self) -> bool:
+        """See `Board`: that of the board with the relays."""
+        return self._first.is_left_open
+
+    @is_left_open.setter
+    def is_left_open(self, is_left_open: bool) -> None:
+        self._first.is_left_open = is_left_open
+
+    @property
     def answer_time_s(self) -> float:
         """Time that the last request to either board took, in seconds: the longer one."""
         return max(self._first.answer_time_s, self._second.answer_time_s)

@@ -91,6 +91,7 @@ class ModbusBoard(ReleasingBoard, Generic[SettingsT]):
         """Open relays that are closed already; raises LinkError for one that does not open."""
         if True not in await self.read_relays():
             return
+        self.is_left_open = False
         await self._repeat_release()
         if True in (closed := await self.read_relays()):
             raise relay_closed_error(closed.index(True))
@@ -229,7 +230,7 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
         """Relays whose release was written, or is about to be, and is not acknowledged."""
 
     async def open(self) -> Identity:
-        """Implement `Board.open`. A failure takes longer than the watchdog waits.
+        """Implement `Board.open`. A failure takes longer than the watchdog waits, if a relay may be closed.
 
         Each attempt sends requests, and attempts that follow each other faster would restart the watchdog for
         ever, although a relay stays closed.
@@ -238,7 +239,8 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
         try:
             return await self._open_board()
         except LinkError:
-            await self._stay_silent()
+            if not self.is_left_open:
+                await self._stay_silent()
             raise
 
     async def read_inputs(self) -> tuple[bool, ...]:

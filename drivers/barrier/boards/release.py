@@ -64,6 +64,7 @@ class ReleasingBoard(ABC):
     """Common part of all boards with relays."""
 
     inputs_at_opening: tuple[bool, ...] | None = None
+    is_left_open = False
 
     def __init__(self) -> None:
         self._permits: set[PulsePermit] = set()

@@ -38,7 +38,7 @@ from drivers.links.recording.usb_trace import Transfer, TransferType
 
 HEADER_LINES = ("# borderpost recording 1", "# borderpost recording 2")
 Wire = Literal[
-    "serial", "keyboard", "hidraw", "modbus-tcp", "http", "http-listener", "smart-card", "usb", "other"
+    "serial", "tcp", "keyboard", "hidraw", "modbus-tcp", "http", "http-listener", "smart-card", "usb", "other"
 ]
 People = Literal["synthetic", "anonymized", "real"]
 Begins = Literal["at open", "midway"]

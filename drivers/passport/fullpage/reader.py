@@ -197,7 +197,8 @@ class FullPageReader(Driver[SettingsT]):
                 for observation in _observed(transaction, piece):
                     yield observation
         if ended is not TransactionEnd.COMPLETE:
-            cut = transaction.on_interrupted(ended, self.expected_checks)
+            chip = ("chip.access",) if self.chips is not None and transaction.mrz is not None else ()
+            cut = transaction.on_interrupted(ended, (*self.expected_checks, *chip))
             if cut.checks:
                 yield cut
         yield transaction.result(ended)
@@ -234,7 +235,7 @@ async def _steps(
     except LinkError as error:
         yield ChecksItem((slot_failed_status(error),))
     else:
-        if not read:
+        if not read and not chips.is_cancelled:
             missing = transaction.on_no_chip(chips.settings.is_expected, is_mute=chips.is_mute)
             yield ChecksItem(missing.checks)
 

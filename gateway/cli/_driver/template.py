@@ -9,6 +9,7 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 from drivers.packages.reserved_names import NAMESPACES
@@ -24,10 +25,45 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 """Folders of the template by family."""
 OWN_FAMILY = ("common", "serial", "own")
+OWN_LINK = {"camera": "HTTP", "barrier": "a serial line"}
+"""Link of templates that have no choice."""
 EXTRAS = {"fingerprint_scanner": "fingerprint", "camera": "camera"}
 """Extra of the gateway that the drivers of a family need; `post` for all others."""
 RENAMED = {"github": ".github", "gitignore": ".gitignore", "readme.md": "README.md"}
 """Names that no file of the template can have, because tools of this project would read it."""
+ON_TCP: Mapping[str, str] = {
+    "from drivers.links.serial import SerialSettings": "from drivers.links.tcp import TcpSettings",
+    "from drivers.links.serial import SerialLink": "from drivers.links.tcp import TcpLink",
+    "from simulators.links.serial_line import SerialLine": "from simulators.links.tcp_line import TcpLine",
+    "from pathlib import Path\n": "",
+    "SerialSettings": "TcpSettings",
+    "SerialLink": "TcpLink",
+    "SerialLine.open_at(settings.path)": "TcpLine.open_at(settings.port)",
+    "self.links.serial(": "self.links.tcp(",
+    "on a serial line": "over TCP",
+    "Serial line, 9600 baud, 8N1.": "TCP, port 4001, one connection at a time.",
+    "Open the port and identify": "Connect and identify",
+    "check `port` and `baud`.": "check `port`.",
+    'path: Path = Field(description="Path of the port: a symlink to the pty.")': (
+        'port: int = Field(ge=0, le=65535, description="TCP port of this machine; 0: any free one.")'
+    ),
+    '"""Path of the port."""\n        return (str(self.path),)': (
+        '"""TCP port."""\n        return (f"127.0.0.1:{self.port}",) if self.port else ()'
+    ),
+    'name, kind and path."""': 'name, kind and port."""',
+    '{"path": str(self.path)}': '{"port": self.port}',
+    'emit("ready", self.settings.summary())': (
+        'emit("ready", self.settings.summary() | {"port": self.line.port})'
+    ),
+    "device(tmp_path: Path)": "device()",
+    'path=tmp_path / "port")': "port=0)",
+    'path = "${BORDERPOST_RUN}/lane-1-device"': 'port = "${BORDERPOST_DEVICE_PORT:-4001}"',
+    'port = "${BORDERPOST_RUN}/lane-1-device"': 'port = "tcp://127.0.0.1:${BORDERPOST_DEVICE_PORT:-4001}"',
+    "# wire: serial": "# wire: tcp",
+}
+"""Texts of a template on a serial line, and those of one over TCP, in their order."""
+BY_ID = re.compile(r"/dev/serial/by-id/[\w-]+")
+"""Port of a real device in a template's page."""
 MORE = ".more"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -35,13 +71,25 @@ PACKAGES = frozenset({"drivers", "gateway", "simulators", "tests"})
 TEXT_WORDS = re.compile(r"borderpost-gateway\[sample-extras\]|[Ss]ample[-_ ]?[Dd]evice|sampleco")
 
 
+class Link(StrEnum):
+    """Link of a template that has the folder `serial`."""
+
+    serial = "serial"
+    tcp = "tcp"
+
+
 class NameFault(ValueError):  # noqa: N818 - an answer, not a fault
     """A name or a family that a package cannot have; the text says why."""
 
 
-def make_package(name: str, family: str, folder: Path) -> list[Path]:
-    """Write the package of a new driver; return its files. Raises NameFault and OSError."""
+def make_package(name: str, family: str, folder: Path, link: Link = Link.serial) -> list[Path]:
+    """Write the package of a new driver; return its files. Raises NameFault and OSError.
+
+    A camera has no choice of its link, and neither has a barrier.
+    """
     words = _words(name, family)
+    if link is not Link.serial and family in OWN_LINK:
+        raise NameFault(f"the package of a {family} is made for {OWN_LINK[family]}: leave out --link")
     folder.mkdir(parents=True)
     files: dict[Path, str] = {}
     for layer in FAMILIES.get(family, OWN_FAMILY):
@@ -49,12 +97,22 @@ def make_package(name: str, family: str, folder: Path) -> list[Path]:
             name_in_template = source.relative_to(TEMPLATE / layer)
             is_more = source.suffix == MORE
             path = _target(name_in_template.with_suffix("") if is_more else name_in_template, words)
-            text = TEXT_WORDS.sub(lambda found: words[found[0]], source.read_text("utf-8"))
+            text = _over(link, source.read_text("utf-8"))
+            text = TEXT_WORDS.sub(lambda found: words[found[0]], text)
             files[path] = files[path] + text if is_more else text
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")
     return sorted(files)
+
+
+def _over(link: Link, text: str) -> str:
+    """Return a text of a template for that link."""
+    if link is Link.tcp:
+        for on_serial, on_tcp in ON_TCP.items():
+            text = text.replace(on_serial, on_tcp)
+        text = BY_ID.sub("tcp://192.0.2.10:4001", text)
+    return text
 
 
 def _files(layer: Path) -> list[Path]:

@@ -9,16 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.cli._demo.brokers import held_ports, loopback_broker
-from gateway.cli._demo.programs import Program, running
-from gateway.cli._demo.simulated_post import (
-    SERVICES,
-    port_variables,
-    require_short,
-    simulated_devices,
-    wait_for_devices,
-    write_resolved,
-)
 from gateway.cli._lib.interrupts import Interrupted, Interrupts
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import exit_with
@@ -26,6 +16,16 @@ from gateway.cli._lib.workstation import Login, make_workstation
 from gateway.cli._scenario.player import Player, StepOutcome, StepResult
 from gateway.cli._scenario.scenario import Scenario
 from gateway.config import Post
+from gateway.testing.post.brokers import held_ports, loopback_broker
+from gateway.testing.post.devices import (
+    SERVICES,
+    port_variables,
+    require_short,
+    simulated_devices,
+    wait_for_devices,
+    write_resolved,
+)
+from gateway.testing.post.programs import Program, running
 
 CONTROL_SOCKET = "simulators.sock"
 
@@ -52,7 +52,7 @@ class ScenarioResult:
 def run_scenario(
     scenario: Scenario, interrupts: Interrupts, on_step: Callable[[StepResult], None]
 ) -> ScenarioResult:
-    """Run one scenario; raises Interrupted and BrokerError, when all its programs have ended."""
+    """Run one scenario; raises Interrupted and PostError, when all its programs have ended."""
     interrupts.check()
     with (
         tempfile.TemporaryDirectory(prefix="borderpost-scenario-") as folder,
@@ -63,7 +63,7 @@ def run_scenario(
         environment = port_variables(folder, ports)
         os.environ.update(environment)
         with (
-            simulated_devices(scenario.simulated, run_dir, interrupts) as (devices, ready),
+            simulated_devices(scenario.simulated, run_dir, interrupts.check) as (devices, ready),
             loopback_broker(run_dir) as (_, broker_port),
         ):
             interrupts.check()
@@ -77,7 +77,7 @@ def run_scenario(
                 )
             interrupts.check()
             write_resolved(scenario.post, run_dir / "post.toml", environment)
-            if not wait_for_devices(ready, interrupts):
+            if not wait_for_devices(ready, interrupts.check):
                 return ScenarioResult(scenario.title, error=_ended(devices))
             daemon = [sys.executable, "-m", "gateway", str(run_dir / "post.toml")]
             with running("gateway.__main__", daemon, run_dir) as gateway:

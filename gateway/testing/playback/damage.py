@@ -11,7 +11,7 @@ JOINED_S = 0.1
 INPUT_EVENT_BYTES = 24
 """Length of a `struct input_event` of a 64-bit Linux: the kernel hands over whole ones."""
 NOISE_BYTES = 60
-STREAMS = ("serial", "keyboard", "modbus-tcp")
+STREAMS = ("serial", "tcp", "keyboard", "modbus-tcp")
 """Wires on which bytes that are sent at once arrive as one chunk."""
 
 

@@ -14,8 +14,14 @@ from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
 from gateway.testing.playback.expectations import Event, contains_in_order, events_of
 from gateway.testing.playback.open_driver import open_driver
-from gateway.testing.playback.replay_player import ReplayError, ReplayPlayer, address_setting, silence
-from simulators.links.serial_line import SerialLine
+from gateway.testing.playback.replay_player import (
+    ReplayError,
+    ReplayPlayer,
+    address_setting,
+    replayed_line,
+    silence,
+)
+from simulators.links.line import Line
 
 LOOK_S = 0.005
 """Interval at which a device without a host looks for one, in seconds."""
@@ -54,7 +60,7 @@ async def recorded_device(
 ) -> AsyncIterator[RecordedDevice]:
     """Provide the device of a recording in that folder; raises ReplayError for one that cannot be played.
 
-    `answer`: request on a pseudo-terminal that is answered also after the recording's end.
+    `answer`: request on a line that is answered also after the recording's end.
     """
     player = ReplayPlayer(recording, longest_pause_s)
     place = address_setting(recording)
@@ -72,17 +78,15 @@ async def recorded_device(
             device.played = finished
             stack.push_async_callback(_all_of, stopping)
         else:
-            line = await stack.enter_async_context(
-                SerialLine.open_at(folder / "port", look_s=LOOK_S, replays=True)
-            )
-            settings = with_endpoint(recording.settings, place, str(line.path))
+            line = await stack.enter_async_context(replayed_line(recording, folder, LOOK_S))
+            settings = with_endpoint(recording.settings, place, line.address)
             device = RecordedDevice(player, settings, line.unplug)
             playing = asyncio.create_task(_play(device, line, answer))
             stack.push_async_callback(_cancel, playing)
         yield device
 
 
-async def _play(device: RecordedDevice, line: SerialLine, answer: Answer | None) -> None:
+async def _play(device: RecordedDevice, line: Line, answer: Answer | None) -> None:
     try:
         await device.player.play_entries(line)
     except ReplayError as error:

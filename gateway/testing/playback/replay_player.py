@@ -1,4 +1,4 @@
-"""Replay of a recording as its device, on a pseudo-terminal or as an HTTP service.
+"""Replay of a recording as its device, on a pseudo-terminal, at a TCP port or as an HTTP service.
 
 The player waits for the host's bytes and sends the device's bytes with their pauses; then it disconnects. A
 request for the window size identifies it as a replay. On HTTP, a response belongs to the request before it: a
@@ -24,12 +24,13 @@ from drivers.observation import Observation
 from drivers.registry import load_driver
 
 if TYPE_CHECKING:
-    from simulators.links.serial_line import SerialLine
+    from simulators.links.line import Line
 
 ANSWER_S = 10.0
 """Seconds within which the driver must send the recorded bytes."""
 SAME_CHUNK_S = 0.1
 TURNS = 5
+LOOK_S = 0.025
 NO_PAUSE_LIMIT_S = 1e9
 PTY_WIRES = ("serial", "keyboard", "hidraw")
 """Wires that a pseudo-terminal carries: bytes, and events of an input device or of uhid."""
@@ -51,14 +52,14 @@ class ReplayPlayer:
     played_entries: int = 0
     """Number of entries that have been sent, or received."""
 
-    async def play_on_pty(self, line: "SerialLine") -> None:
-        """Act as a device on a serial line once a host opens it, then unplug; raises ReplayError."""
+    async def play_on_line(self, line: "Line") -> None:
+        """Act as a device on a line once a host opens it, then unplug; raises ReplayError."""
         await self.play_entries(line)
         await self._end(line)
         line.unplug()
 
-    async def play_entries(self, line: "SerialLine") -> None:
-        """Act as a device on a serial line once a host opens it; raises ReplayError."""
+    async def play_entries(self, line: "Line") -> None:
+        """Act as a device on a line once a host opens it; raises ReplayError."""
         await line.wait_for_host()
         at_s, question, answer = 0.0, b"", b""
         for number, chunk in enumerate(self.recording.chunks, start=1):
@@ -85,7 +86,7 @@ class ReplayPlayer:
             self.played_entries = number
         await line.wait_drained()
 
-    async def _await_request(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
+    async def _await_request(self, line: "Line", wanted: bytes, question: bytes, answer: bytes) -> None:
         """Wait for the host's bytes; a host that repeats the last request gets the last response again."""
         while True:
             await line.wait_for_bytes()
@@ -98,7 +99,7 @@ class ReplayPlayer:
             else:
                 await line.wait_for_more()
 
-    async def _end(self, line: "SerialLine") -> None:
+    async def _end(self, line: "Line") -> None:
         """Wait for a silence, which ends pending frames.
 
         Another request shows that the last response was read.
@@ -231,30 +232,41 @@ def address_setting(recording: Recording) -> EndpointKey:
         raise ReplayError(
             "a recording of USB cannot be replayed: `borderpost pcapng` converts it for Wireshark"
         )
-    playable = "url" if recording.wire == "http" else recording.wire in PTY_WIRES and "port"
+    playable = "url" if recording.wire == "http" else recording.wire in (*PTY_WIRES, "tcp") and "port"
     if place is not None and playable and place.endswith(playable):
         return place
     raise ReplayError(
-        f"a recording of {recording.wire} cannot be replayed: only serial lines, keyboards, hidraw and HTTP "
-        "can"
+        f"a recording of {recording.wire} cannot be replayed: only serial lines, TCP, keyboards, hidraw and "
+        "HTTP can"
     )
+
+
+def replayed_line(recording: Recording, folder: Path, look_s: float = LOOK_S) -> "Line":
+    """Return the line on which a recording is played: a port in that folder, or a TCP port.
+
+    `look_s`: interval at which a pseudo-terminal without a host looks for one, in seconds.
+    """
+    from simulators.links.serial_line import SerialLine
+    from simulators.links.tcp_line import TcpLine
+
+    if recording.wire == "tcp":
+        return TcpLine.open_at()
+    return SerialLine.open_at(folder / "port", look_s=look_s, replays=True)
 
 
 @asynccontextmanager
 async def play(player: ReplayPlayer, folder: Path) -> AsyncIterator[dict[str, Any]]:
     """Replay beside the caller, in that folder; yields the settings for the driver. Raises ReplayError."""
-    from simulators.links.serial_line import SerialLine
-
     async with AsyncExitStack() as stack:
         settings, place = player.recording.settings, address_setting(player.recording)
         if place == "url":
             port, _ = await stack.enter_async_context(player.serve_http())
             yield with_endpoint(settings, place, f"http://127.0.0.1:{port}")
             return
-        line = await stack.enter_async_context(SerialLine.open_at(folder / "port", replays=True))
-        playing = asyncio.create_task(player.play_on_pty(line))
+        line = await stack.enter_async_context(replayed_line(player.recording, folder))
+        playing = asyncio.create_task(player.play_on_line(line))
         try:
-            yield with_endpoint(settings, place, str(line.path))
+            yield with_endpoint(settings, place, line.address)
         except BaseException:
             playing.cancel()
             with suppress(asyncio.CancelledError):

@@ -103,6 +103,7 @@ class VirtualBoard:
     response_timeout_s = 0.3
     answer_time_s = 0.0
     inputs_at_opening: tuple[bool, ...] | None = None
+    is_left_open = False
 
     def __init__(self, site: ModbusSite, unit: int = 1) -> None:
         self.dead = False

@@ -12,12 +12,14 @@ from typer.testing import CliRunner
 
 from gateway.cli import app
 from gateway.cli import demo as demo_command
-from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli._demo.running_demo import find, link, published
-from gateway.cli._demo.simulated_post import SERVICES, write_resolved
 from gateway.cli._lib import arguments as positions
 from gateway.cli._lib.arguments import default_post_file
 from gateway.cli._lib.interrupts import Interrupts
+from gateway.testing.post import devices
+from gateway.testing.post.brokers import free_port, loopback_broker
+from gateway.testing.post.devices import SERVICES, write_resolved
+from gateway.testing.post.errors import BrokerError, PostError
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +126,18 @@ def test_long_folder_names_its_remedy(folder: Path, monkeypatch: pytest.MonkeyPa
     assert ended.exit_code == os.EX_CANTCREAT
     assert "too long" in ended.output
     assert "TMPDIR" in ended.output
+
+
+def test_devices_that_are_never_ready_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo used to wait for the end of their program, which does not end."""
+    monkeypatch.setattr(devices, "READY_S", 0.2)
+    ready, waiting = os.pipe()
+    try:
+        with pytest.raises(PostError, match=r"not ready after 0\.2 s"):
+            devices.wait_for_devices(ready)
+    finally:
+        os.close(ready)
+        os.close(waiting)
 
 
 def test_wanted_port(folder: Path) -> None:

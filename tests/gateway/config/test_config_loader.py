@@ -239,7 +239,7 @@ def test_any_bytes_are_a_config_error(tmp_path: Path, content: bytes) -> None:
 
 
 def test_packages_are_searched_once(tmp_path: Path, mocker: MockerFixture) -> None:
-    """A search takes 20 ms, and a daemon that has forked copies 2 MB of memory for it."""
+    """A search takes 20 ms; in a daemon that has forked, it also copies 2 MB of shared memory."""
     mocker.patch.object(registry, "_found", {})
     searched = mocker.spy(registry, "installed_drivers")
     again = mocker.spy(loader, "installed_drivers")

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from drivers.observation import DataClass
 from gateway.cli import app
-from gateway.cli._demo.brokers import loopback_broker
 from gateway.cli._lib.workstation import make_workstation
 from gateway.config import load
 from gateway.delivery_config import delivery_settings
+from gateway.testing.post.brokers import loopback_broker
 
 ROOT = Path(__file__).parents[3]
 POST = """
@@ -88,7 +88,7 @@ def test_demo_broker_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch:
     deaf.write_text(DEAF.format(python=sys.executable))
     deaf.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("gateway.cli._demo.brokers.STOP_S", 0.2)
+    monkeypatch.setattr("gateway.testing.post.brokers.STOP_S", 0.2)
     with loopback_broker(tmp_path) as (_, port):
         pass
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):

@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 from support.brokers.certificates import Authority
-from support.brokers.mosquitto import Mosquitto
+from support.brokers.shipped import Shipped
 from support.brokers.stations import StationClient
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
-from support.ports import free_port
 
 from gateway.client import CommandNotSent, CommandRejected, Workstation
 from gateway.contract.reason_codes import CommandReason
@@ -32,45 +29,12 @@ from simulators.barrier.modbus_site import ModbusSite
 __all__ = ["gateway"]
 
 ATTEMPTS = int(os.environ.get("BORDERPOST_ATTEMPTS", "200"))
-SHIPPED = Path(__file__).parents[3] / "config/mosquitto"
 WAYS = ("passwords", "certificates")
-STATIONS = ("gw-1", "lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
-"""Users of the broker; some have no role at the post."""
 BARRIERS = [Position("lane-1", "barrier"), Position("lane-2", "barrier")]
 VERBS = ("open", "close", "stop", "claim", "steal")
 NOT_AUTHORISED = 0x87
 DELIVERED = {0x00, 0x10}
 """The broker has accepted a message; 0x10: it had no subscriber at that moment (MQTT 5, section 3.4.2.1)."""
-
-
-class Shipped(Mosquitto):
-    """The broker as shipped; only paths and ports are those of the test."""
-
-    def __init__(self, folder: Path, *, tls: bool) -> None:
-        super().__init__()
-        self.clear_port, self.tls_port, self.browser_port = free_port(), free_port(), free_port()
-        self.port = self.tls_port if tls else self.clear_port
-        self.folder = folder
-        folder.mkdir()
-        for file in (SHIPPED / name for name in ("mosquitto.conf", "acl", "roles.toml")):
-            shutil.copy(file, folder)
-        passwords = folder / "passwords"
-        passwords.write_text("".join(f"{name}:word-of-{name}\n" for name in STATIONS))
-        passwords.chmod(0o600)
-        (folder / "acl").chmod(0o600)
-        subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
-        self.authority = Authority(folder)
-        for name in ("broker", *STATIONS):
-            self.authority.issue(name)
-
-    def _write_configuration(self) -> None:
-        text = (self.folder / "mosquitto.conf").read_text()
-        text = text.replace("/etc/mosquitto/borderpost", str(self.folder))
-        text = text.replace("listener 1883", f"listener {self.clear_port}")
-        text = text.replace("listener 8883", f"listener {self.tls_port} 127.0.0.1")
-        text = text.replace("listener 8884", f"listener {self.browser_port} 127.0.0.1")
-        user = "user root\n" if os.geteuid() == 0 else ""
-        (self._directory / "mosquitto.conf").write_text(user + text)
 
 
 @pytest.fixture(params=WAYS)

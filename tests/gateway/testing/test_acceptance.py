@@ -51,6 +51,34 @@ def test_sound_driver_is_accepted(install: Install, monkeypatch: pytest.MonkeyPa
     assert found[CRITERIA[7]].found == "cut at 5 places"
 
 
+OVER_TCP = (
+    ("from drivers.links.serial import SerialSettings", "from drivers.links.tcp import TcpSettings"),
+    ("class ScaleSettings(SerialSettings)", "class ScaleSettings(TcpSettings)"),
+    ("self.links.serial(self.settings)", "self.links.tcp(self.settings)"),
+    (
+        "from simulators.links.serial_line import SerialLine",
+        "from simulators.links.tcp_line import TcpLine",
+    ),
+    ('path: Path = Field(description="Path of its port.")', 'port: int = Field(description="Its port.")'),
+    ("SerialLine.open_at(settings.path, look_s=0.005)", "TcpLine.open_at(settings.port)"),
+    ('emit("ready", {})', 'emit("ready", {"port": self.line.port})'),
+    ("# wire: serial", "# wire: tcp"),
+)
+
+
+@pytest.mark.long(4)
+def test_driver_over_tcp_is_tried_as_one_on_a_serial_line(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(behaviour, "NOISES", 4)
+    install(*OVER_TCP)
+    found = run_stall_free(results())
+    missed = {one.name: result for one, result in found.items() if result.outcome != "held"}
+    assert missed.keys() == {"anonymized", "self-test"}, missed
+    assert grade_by(found) == "silver"
+    assert {one.name: result.found for one, result in found.items()}["cut frame"] == "cut at 5 places"
+
+
 def test_driver_without_gap_setting_has_a_long_silence(install: Install) -> None:
     """The driver has no setting `gap_s`, which would tell how long it waits for the rest of a frame."""
     install(("    gap_s: float = ", "    other_s: float = "), ("self.settings.gap_s", "0.6"))
@@ -150,6 +178,9 @@ NO_PORT = (
         ("two devices", [ONLY_ONE, CLOSED], "beside other devices"),
         ("simulated", [("0223.4", "0223,4")], "does not read what its simulator shows"),
         ("simulated", [("[borderpost.simulators]", "[other]")], "no simulator of the kind acme-scale"),
+        ("cut frame", [*OVER_TCP, SWALLOWED], "the next reading is lost"),
+        ("unplugged", [*OVER_TCP, FORGIVING, ("frames(self.link", "frames(Forgiving(self.link)")],
+         "does not end"),
     ],
 )  # fmt: skip
 def test_fault_is_found(

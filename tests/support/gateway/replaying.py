@@ -145,7 +145,7 @@ async def _play(
     if waiting is not None:
         await waiting.wait()
     async with line:
-        await player.play_on_pty(line)
+        await player.play_on_line(line)
         # The last events are those of the disconnected device.
         async with asyncio.timeout(PATIENCE_S):
             await replay.unplugged.wait()

@@ -25,6 +25,7 @@ COMMANDS = {
     "swig": "swig",
     "gcc": "gcc",
     "iproute2": "ip",
+    "nftables": "nft",
 }
 """Command of each package."""
 FILES = {

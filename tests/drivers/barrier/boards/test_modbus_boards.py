@@ -450,6 +450,36 @@ async def test_unanswered_openings_leave_the_watchdog_alone() -> None:
         assert site.log.contacts[1].cause is Why.WATCHDOG
 
 
+async def test_failed_opening_waits_for_no_watchdog_if_every_relay_was_left_open() -> None:
+    """A door may be closing on somebody, and the link was lost."""
+    async with site_of(WATCHED) as one, site_of(WATCHED) as other:
+        links = LinkFactory()
+        left_open, unknown = (
+            board_for(site, WATCHED, links, response_timeout_s=0.1) for site in (one, other)
+        )
+        for site in (one, other):
+            site.inject(LostReply(exchanges=1000))
+        left_open.is_left_open = True
+        opening = asyncio.create_task(failed(unknown.open()))
+        await failed(left_open.open())
+        assert not opening.done()
+        assert left_open.is_left_open
+        await opening
+        await links.close()
+
+
+async def test_relay_that_does_not_open_was_not_left_open() -> None:
+    async with site_of(WATCHED) as site:
+        configure(site, "050003ff00")
+        site.inject(ExceptionReply(code=6, exchanges=1000, of="writes"))
+        links = LinkFactory()
+        board = board_for(site, WATCHED, links)
+        board.is_left_open = True
+        assert "does not open" in (await failed(board.open())).text
+        assert not board.is_left_open
+        await links.close()
+
+
 # Boards with a wrong setup.
 
 

@@ -1,10 +1,11 @@
 """Chip under the glass: read from the zone on, reported beside the images, without delaying them."""
 
+import asyncio
 from typing import Any
 
 import fullpage_fixture as fullpage_rig
 import pytest
-from fullpage_fixture import DRIVERS, FullPageFixture, fullpage_fixture, outcomes, types
+from fullpage_fixture import DRIVERS, FullPageFixture, check, fullpage_fixture, outcomes, types
 from support.devices.pcsc_slot import FakePcscSlot, SlotLinkFactory
 
 from drivers.links.link import Action, Cause, LinkError
@@ -14,6 +15,7 @@ from drivers.passport.observations import (
     DocumentRead,
     DocumentRemoved,
     ImageCaptured,
+    MrzRead,
     TransactionEnd,
 )
 from simulators.mrz import Document, Format
@@ -83,3 +85,18 @@ async def test_removal_during_chip_read(kind: str, slot: FakePcscSlot, chip: dic
         await fixture.device.scanner.remove()
         await fixture.until(DocumentRemoved)
         assert (await placed(fixture, slot))[-1].overall_outcome is Outcome.SUCCESSFUL
+
+
+@EVERY_SERVICE
+async def test_removal_ends_the_wait_for_a_chip(kind: str, slot: FakePcscSlot, chip: dict[str, Any]) -> None:
+    slow = {"step_s": 0.05}
+    async with fullpage_fixture(kind, slow, chip=chip | {"card_timeout_s": 60}) as fixture:
+        await fixture.device.present(PAGE)
+        await fixture.next(MrzRead)
+        await fixture.device.scanner.remove()
+        async with asyncio.timeout(20):
+            read = await fixture.next(DocumentRead)
+        assert read.end_reason is TransactionEnd.REMOVED
+        access = check(read, "chip.access")
+        assert (access.outcome, access.reason) == (Outcome.ABORTED, "document_removed")
+        await fixture.next(DocumentRemoved)

@@ -13,8 +13,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli import app
 from gateway.cli import sim as sim_command
 from gateway.cli._demo.running_demo import published
-from gateway.cli._demo.simulated_post import simulated_devices, wait_for_devices
-from gateway.cli._lib.interrupts import Interrupts
+from gateway.testing.post.devices import simulated_devices, wait_for_devices
 
 READER = """
 [[simulator]]
@@ -32,11 +31,11 @@ def run(*words: str, environment: dict[str, str] | None = None) -> Result:
 @pytest.fixture(scope="module")
 def post() -> Iterator[Path]:
     """Run a post of one reader; its folder."""
-    with tempfile.TemporaryDirectory(prefix="sim-") as name, Interrupts() as interrupts:
+    with tempfile.TemporaryDirectory(prefix="sim-") as name:
         folder = Path(name)
         (folder / "simulated.toml").write_text(READER)
-        with simulated_devices(folder / "simulated.toml", folder, interrupts) as (_, ready):
-            assert wait_for_devices(ready, interrupts)
+        with simulated_devices(folder / "simulated.toml", folder) as (_, ready):
+            assert wait_for_devices(ready)
             yield folder
 
 

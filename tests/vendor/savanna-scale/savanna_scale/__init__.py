@@ -1,1 +1,1 @@
-"""Scale of an invented vendor: lines of text."""
+"""Scale of an invented vendor: lines of text over TCP."""

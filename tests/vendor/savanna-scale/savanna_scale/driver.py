@@ -10,7 +10,7 @@ from drivers.anonymize.pseudonyms import Pseudonymizer
 from drivers.command import Invocation, command
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.recording.recording import Entry
-from drivers.links.serial import SerialSettings
+from drivers.links.tcp import TcpSettings
 from drivers.observation import Observation
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from savanna_scale.vocabulary import VOCABULARY, Tare, TareResult, Weighed
@@ -19,12 +19,12 @@ LOAD = re.compile(rb"W ([0-9]{1,3}\.[0-9]) ([A-Z]{1,30})")
 ZERO = re.compile(rb"Z ([0-9]{1,3}\.[0-9])")
 
 
-class Scale(Driver[SerialSettings]):
-    """A scale on a serial port."""
+class Scale(Driver[TcpSettings]):
+    """A scale on the network."""
 
     driver_api = 1
     family = Family("savanna")
-    settings_model = SerialSettings
+    settings_model = TcpSettings
     vocabulary = VOCABULARY
     observation_types: ClassVar[tuple[type[Observation], ...]] = (Weighed,)
     anonymizer = "savanna_scale.driver:anonymize"
@@ -32,8 +32,8 @@ class Scale(Driver[SerialSettings]):
     _zero: "asyncio.Future[float] | None" = None
 
     async def open(self) -> Identity:
-        """Open the port."""
-        self.link = await self.links.serial(self.settings)
+        """Connect."""
+        self.link = await self.links.tcp(self.settings)
         return Identity(model="Savanna 2")
 
     async def watch(self) -> AsyncGenerator[Observation | BadFrame]:

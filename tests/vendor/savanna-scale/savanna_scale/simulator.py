@@ -1,13 +1,12 @@
 """Simulated scale of Savanna."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from simulators.errors import SimulatorError
-from simulators.links.serial_line import SerialLine
+from simulators.links.tcp_line import TcpLine
 from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
 
 
@@ -15,7 +14,7 @@ class ScaleSettings(SimulatorSettings):
     """Settings of one scale."""
 
     kind: Literal["savanna-scale"]
-    path: Path = Field(description="Path of the port: a symlink to the pty.")
+    port: int = Field(ge=0, le=65535, description="TCP port of this machine.")
 
     def build(self) -> Simulator:
         """Build the scale."""
@@ -27,7 +26,7 @@ class Scale(Simulator):
 
     def __init__(self, settings: ScaleSettings) -> None:
         self.settings = settings
-        self.line = SerialLine.open_at(settings.path)
+        self.line = TcpLine.open_at(settings.port)
         self.line.on_received = self._received
         self.load = "0.0"
 

@@ -8,8 +8,7 @@ from simulators.camera.camera import HttpCamera, SceneSettings
 from simulators.camera.faults import ActiveFaults, AnyPictureFault, Garbage, TruncatedPicture
 from simulators.camera.slow_writer import delayed
 from simulators.http.server import Request, Response
-from simulators.simulator import ScheduledFault
-from simulators.simulator import Simulator
+from simulators.simulator import ScheduledFault, Simulator
 
 
 class SampleDeviceSettings(SceneSettings):

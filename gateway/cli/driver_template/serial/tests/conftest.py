@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 from drivers.links.factory import LinkFactory
-from simulators.simulator import Simulator
 
 from sample_device.driver import SampleDevice
 from sample_device.driver import SampleDeviceSettings as DriverSettings
+from sample_device.simulated_line import LineSimulator
 from sample_device.simulator import SampleDeviceSettings
 
 
 @pytest.fixture
-async def device(tmp_path: Path) -> AsyncIterator[Simulator]:
+async def device(tmp_path: Path) -> AsyncIterator[LineSimulator]:
     """Run the simulated device."""
     device = SampleDeviceSettings(name="lane-1/device", kind="sample-device", path=tmp_path / "port").build()
+    assert isinstance(device, LineSimulator)
     ready = asyncio.Event()
     running = asyncio.create_task(device.run(lambda _event, _details: ready.set()))
     await ready.wait()
@@ -26,10 +27,10 @@ async def device(tmp_path: Path) -> AsyncIterator[Simulator]:
 
 
 @pytest.fixture
-async def driver(device: Simulator, tmp_path: Path) -> AsyncIterator[SampleDevice]:
+async def driver(device: LineSimulator) -> AsyncIterator[SampleDevice]:
     """Open the driver."""
     links = LinkFactory()
-    driver = SampleDevice(DriverSettings(port=str(tmp_path / "port")), links)
+    driver = SampleDevice(DriverSettings(port=device.line.address), links)
     await driver.open()
     yield driver
     await driver.close()

@@ -1,4 +1,4 @@
-"""Programs and files of a simulated post that a command runs: devices, their ports, the gateway's file."""
+"""Devices of a simulated post: their program, their ports, and the gateway's file."""
 
 import contextlib
 import json
@@ -7,18 +7,17 @@ import re
 import select
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.cli._demo.programs import Program, running
-from gateway.cli._lib.interrupts import Interrupts
-from gateway.cli._lib.terminal import exit_with
+from gateway.testing.post.errors import FolderTooLongError, PostError
+from gateway.testing.post.programs import Program, running
 
 SERVICES = ("CONSOLE", "WEBSOCKET", "READER", "CHIP", "CAMERA", "FINGER")
-"""Services of a demo that listen at a port of their own, as the variables of its files name them."""
+"""Services of a post that listen at a port of their own, as the variables of its files name them."""
 LONGEST_SOCKET = "simulators.sock"
-"""Name of the socket with the longest path in a demo's folder."""
+"""Name of the socket with the longest path in a post's folder."""
 SOCKET_PATH_MAX = 107
 """Longest path of a Unix socket, in bytes (unix(7))."""
 READY_S = 60.0
@@ -32,19 +31,24 @@ def port_variables(folder: str, ports: list[int]) -> dict[str, str]:
 
 
 def require_short(run_dir: Path) -> None:
-    """End with EX_CANTCREAT if the demo's sockets cannot be created in its folder."""
+    """Raise FolderTooLongError if the post's sockets cannot be created in its folder."""
     if len(os.fsencode(run_dir / LONGEST_SOCKET)) > SOCKET_PATH_MAX:
-        exit_with(
-            f"{run_dir}: too long for the demo's sockets (at most {SOCKET_PATH_MAX} bytes)\n"
-            "    set TMPDIR to a shorter folder: TMPDIR=/tmp make demo",
-            os.EX_CANTCREAT,
+        raise FolderTooLongError(
+            f"{run_dir}: too long for the post's sockets (at most {SOCKET_PATH_MAX} bytes)\n"
+            "    set TMPDIR to a shorter folder, such as TMPDIR=/tmp"
         )
 
 
 @contextlib.contextmanager
-def simulated_devices(post: Path, run_dir: Path, interrupts: Interrupts) -> Iterator[tuple[Program, int]]:
+def simulated_devices(
+    post: Path,
+    run_dir: Path,
+    check: Callable[[], None] = lambda: None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[tuple[Program, int]]:
     """Run the simulated devices.
 
+    `check` raises where the start is to be given up. `environment`: variables of their file.
     Yields their program, and the descriptor that becomes readable when they are ready.
     """
     ours, theirs = os.pipe()
@@ -52,8 +56,9 @@ def simulated_devices(post: Path, run_dir: Path, interrupts: Interrupts) -> Iter
     try:
         with contextlib.ExitStack() as stack:
             try:
-                interrupts.check()
-                program = running("simulators", [*command, "--ready-fd", str(theirs)], run_dir, (theirs,))
+                check()
+                command += ["--ready-fd", str(theirs)]
+                program = running("simulators", command, run_dir, (theirs,), environment)
                 started = stack.enter_context(program)
             finally:
                 os.close(theirs)
@@ -62,17 +67,22 @@ def simulated_devices(post: Path, run_dir: Path, interrupts: Interrupts) -> Iter
         os.close(ours)
 
 
-def wait_for_devices(ready: int, interrupts: Interrupts) -> bool:
-    """Wait for the devices; False if their program ended instead. Raises Interrupted."""
+def wait_for_devices(ready: int, check: Callable[[], None] = lambda: None) -> bool:
+    """Wait for the devices; False if their program ended instead.
+
+    Raises PostError where they are not ready within READY_S; `check` raises to give up earlier.
+    """
     for _ in range(int(READY_S * 10)):
-        interrupts.check()
+        check()
         if select.select([ready], [], [], 0.1)[0]:
             return bool(os.read(ready, 1))
-    return False
+    raise PostError(
+        f"The simulated devices are not ready after {READY_S:g} s; the machine may be overloaded."
+    )
 
 
 def write_resolved(config: Path, copy: Path, environment: Mapping[str, str]) -> None:
-    """Copy a post's file with the demo's variables filled in, so that other programs can read it.
+    """Copy a post's file with the variables of a run filled in, so that other programs can read it.
 
     Files that it names relative to its folder are linked beside the copy.
     """

@@ -1,11 +1,11 @@
-"""Programs that a command starts, and ends completely when it ends."""
+"""Programs of a simulated post, each of which ends completely."""
 
 import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,16 @@ class Program:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str], folder: Path, pass_fds: Sequence[int] = ()
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    pass_fds: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Program]:
-    """Run a program in a session of its own, out of reach of the terminal's Ctrl-C; end it afterwards."""
+    """Run a program in a session of its own, out of reach of the terminal's Ctrl-C; end it afterwards.
+
+    `environment`: variables in addition to those of this process.
+    """
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -43,6 +50,7 @@ def running(
             stderr=output,
             start_new_session=True,
             pass_fds=pass_fds,
+            env=os.environ | dict(environment or {}),
         )
     try:
         yield Program(name, process, log)

@@ -1,4 +1,4 @@
-"""Broker of a demo, on loopback: Mosquitto if it is installed, else the embedded one."""
+"""Broker of a simulated post, on loopback: Mosquitto if it is installed, else the embedded one."""
 
 import contextlib
 import os
@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drivers.installation import how_to_install
+from gateway.testing.post.errors import BrokerError
 
 READY_S = 10.0
 STOP_S = 2.0
 MAX_PACKET_BYTES = 16 * 1024 * 1024
-
-
-class BrokerError(Exception):
-    """No broker could be started."""
 
 
 def free_port(wanted: int = 0) -> int:

@@ -1,0 +1,1 @@
+"""A whole simulated post: broker, devices and gateway, for demos, scenarios and tests of consumers."""
