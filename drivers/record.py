@@ -36,6 +36,14 @@ class DeviceRecord:
             self._written += 1
             self._store(self._written, text)
 
+    def add(self, text: str) -> None:
+        """Replace the content by one that differs only in what nothing waits for."""
+        self.text = text
+        if not self._written:
+            self._written = self._stored = 1  # numbers begin at 1, also where the record is of an earlier process
+        if self._store is not None:
+            self._store(self._written, text)
+
     def on_stored(self, number: int) -> None:
         """Note that the content of this number is on the disk."""
         self._stored = max(self._stored, number)

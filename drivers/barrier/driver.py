@@ -25,7 +25,7 @@ from drivers.barrier.commands import (
 from drivers.barrier.control.actuation import Actuation, ActuationKind, Decision
 from drivers.barrier.control.admission import INPUT_AGE_LIMIT_S
 from drivers.barrier.control.doors.movement import Movement, MovementResult
-from drivers.barrier.control.latches import RecordClock, read_record, write_record
+from drivers.barrier.control.latches import RecordClock, read_movements, read_record, write_record
 from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.device_state import ONLINE_STATUS, device_state
 from drivers.barrier.missed_readings import MissedReadings
@@ -120,8 +120,9 @@ class BarrierDriver(Driver[SettingsT]):
         latches = read_record(self.record.text, _record_clock())
         # A first record is written at once: an absent one must never be one that the disk has refused.
         self._recorded = None if self.record.text is None else latches
+        earlier_s = read_movements(self.record.text, _record_clock())
         self._machine = BarrierStateMachine(
-            self.settings, _now_s(), latches, board.release_timeout_s, self.record.movements_s
+            self.settings, _now_s(), latches, board.release_timeout_s, self.record.movements_s, earlier_s
         )
         if board.inputs_at_opening is not None:
             self._machine.on_inputs_at_opening(self.settings.decode_inputs(board.inputs_at_opening))
@@ -159,9 +160,13 @@ class BarrierDriver(Driver[SettingsT]):
             case BarrierState():
                 present = {*output.conditions, StateReason.NOT_RECORDED}
                 conditions = tuple(one for one in CONDITIONS_BY_GRAVITY if one in present)
-                return output.model_copy(update={"conditions": conditions})
+                marked = output.model_copy(update={"conditions": conditions})
+                self._machine.on_marked(output, marked)
+                return marked
             case Status():
-                return device_state(self._machine.conditions(_now_s()))
+                status = device_state(self._machine.conditions(_now_s()))
+                self._status = status if self._status == output else self._status
+                return status
         return output
 
     async def self_test(self, _trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
@@ -315,6 +320,8 @@ class BarrierDriver(Driver[SettingsT]):
             raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         step = self._machine.on_command(request, call, _now_s())
         self._publish(step)
+        if step.actuation is not None:  # a successor continues the rate limit; the frame waits for no disk
+            self.record.add(self._record_text())
         return step
 
     async def _read_inputs(self) -> None:
@@ -405,7 +412,7 @@ class BarrierDriver(Driver[SettingsT]):
         """Record latches, emit the observations of a decision, wake commands whose movement has ended."""
         if self._machine.latches != self._recorded:
             self._recorded = self._machine.latches
-            self.record.write(write_record(self._recorded, _record_clock()))
+            self.record.write(self._record_text())
         if not self._machine.is_stop_pending:
             self.record.stop_s = None
         for output in step.observations:
@@ -418,6 +425,9 @@ class BarrierDriver(Driver[SettingsT]):
             if movement.result is not None and not arrival.done():
                 arrival.set_result(None)
         self._waiting_movements = [one for one in self._waiting_movements if not one[1].done()]
+
+    def _record_text(self) -> str:
+        return write_record(self._machine.latches, _record_clock(), self.record.movements_s)
 
     @property
     def _opened_board(self) -> Board:

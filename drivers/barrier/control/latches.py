@@ -1,8 +1,11 @@
 """Conditions that stay until a person clears them, and their record across restarts and power cuts."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from drivers.barrier.control.rate_limit import MINUTE_S
 
 MAX_LEASE_S = 14_400.0
 """Longest maintenance lease, in seconds."""
@@ -61,8 +64,11 @@ class RecordClock:
     """Id of this boot of the machine."""
 
 
-def write_record(latches: Latches, clock: RecordClock) -> str:
-    """Encode the latches. Times are stored so that neither a restart nor a power cut shortens a lease."""
+def write_record(latches: Latches, clock: RecordClock, movements_s: Sequence[float] = ()) -> str:
+    """Encode the latches, and the times of the movements of the last minute.
+
+    Times are stored so that neither a restart nor a power cut shortens a lease.
+    """
     lease = latches.lease
     record: dict[str, Any] = {
         "emergency": latches.emergency,
@@ -75,6 +81,14 @@ def write_record(latches: Latches, clock: RecordClock) -> str:
             "holder": lease.holder,
             "remaining_s": round(lease.until_s - clock.now_s, 3),
             "boot_s": round(clock.boot_s, 3),
+            "boot_id": clock.boot_id,
+        },
+        "movements": {
+            "boot_s": [
+                round(clock.boot_s - (clock.now_s - moved_s), 3)
+                for moved_s in movements_s
+                if clock.now_s - moved_s < MINUTE_S
+            ],
             "boot_id": clock.boot_id,
         },
     }
@@ -93,6 +107,18 @@ def read_record(text: str | None, clock: RecordClock) -> Latches:
         return Latches(**flags, lease=_read_lease(record["lease"], clock))
     except (ValueError, KeyError, TypeError, RecursionError):
         return Latches(record_lost=True)
+
+
+def read_movements(text: str | None, clock: RecordClock) -> list[float]:
+    """Decode the times of the movements of the last minute; none of an earlier boot or another version."""
+    try:
+        found = json.loads(text or "")["movements"]
+        if found["boot_id"] != clock.boot_id:
+            return []
+        ages_s = [clock.boot_s - float(boot_s) for boot_s in found["boot_s"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [clock.now_s - age_s for age_s in ages_s if 0 <= age_s < MINUTE_S]
 
 
 def _read_lease(found: dict[str, Any] | None, clock: RecordClock) -> Lease | None:

@@ -40,7 +40,7 @@ class BarrierStateMachine:
     """State machine of one barrier with one or two doors.
 
     `release_timeout_s`: time after the end of a pulse until its relay is certainly open, in seconds.
-    `moved_s`: times of the movements before, see `ActuationLimiter`.
+    `moved_s`, `earlier_s`: times of the movements before, see `ActuationLimiter`.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class BarrierStateMachine:
         latches: Latches = Latches(),  # noqa: B008 - immutable
         release_timeout_s: float = 0.0,
         moved_s: list[float] | None = None,
+        earlier_s: Sequence[float] = (),
     ) -> None:
         self.settings = settings
         self.latches = latches
@@ -59,7 +60,7 @@ class BarrierStateMachine:
         self.emergency_count = 0
         """Number of emergencies since the start."""
         self._door_controls = [DoorControl(door, settings) for door in settings.doors]
-        self._limiter = ActuationLimiter(settings, now_s, moved_s)
+        self._limiter = ActuationLimiter(settings, now_s, moved_s, earlier_s)
         self._writes = SafeWrites(settings, self._door_controls, release_timeout_s)
         self._pace = SensingPace()
         self._sensed: BarrierInputs | None = None
@@ -219,6 +220,10 @@ class BarrierStateMachine:
                 text="The presence detector does not respond to its test: the barrier is not closed.",
             ),
         )
+
+    def on_marked(self, state: BarrierState, marked: BarrierState) -> None:
+        """Note that a state is shown with a mark: the next one without it is a change."""
+        self._reporter.on_marked(state, marked)
 
     def on_link_lost(self) -> Decision:
         """Mark the last state as stale: the link has failed."""

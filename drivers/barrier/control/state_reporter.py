@@ -81,6 +81,11 @@ class StateReporter:
         self._last, self._reported_s = new.model_copy(update={"transaction": transaction}), now_s
         return (self._last,)
 
+    def on_marked(self, state: BarrierState, marked: BarrierState) -> None:
+        """Note that a reported state is shown with a mark; a newer one is marked on its own."""
+        if self._last == state:
+            self._last = marked
+
     def mark_stale(self) -> tuple[BarrierState, ...]:
         """Return the last state as stale: without the link, the position is unknown."""
         last = self._last

@@ -109,6 +109,18 @@ async def many_movements(lane: Lane) -> None:
         await asyncio.sleep(MOVES_AGAIN_S)
 
 
+async def many_movements_of_many_lives(lane: Lane) -> None:
+    """More movements than a minute permits, with a killed worker after each."""
+    await begin(lane)
+    for _ in range(5):
+        await told(lane, "open")
+        lane.send("acknowledge", issuer="supervisor", reason="hall checked")
+        await told(lane, "close")
+        lane.kill_worker()
+        await started_again(lane)
+        await asyncio.sleep(MOVES_AGAIN_S)
+
+
 async def slow_once(lane: Lane) -> None:
     """A command to close right after a single slow reading."""
     await begin(lane)
@@ -134,6 +146,10 @@ UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "hurry at the start": (Post(TCP), hurry_at_the_start),
     "hurry after a reopening": (Post(TCP, boom=QUICK, controller=DUMB), hurry_after_a_reopening),
     "many movements": (Post(TCP, boom=QUICK, barrier={"max_per_minute": 3}), many_movements),
+    "many lives": (
+        Post(TCP, boom=QUICK, barrier={"max_per_minute": 3}),
+        many_movements_of_many_lives,
+    ),
     "slow once": (Post("waveshare-rtu", controller=DUMB), slow_once),
     "person between readings": (Post(TCP, controller=DUMB), person_between_readings),
 }

@@ -116,6 +116,7 @@ GUARDS: dict[str, Guard] = {
     "open at the start": _guard({24}, (ADMISSION, "    if now.found_open:\n", "    if False:\n"), stories=("open at the start",)),
     "rate at the start": _guard({21}, (f"{CONTROL}/rate_limit.py", "self._moved_s.append(now_s)  # the", "self._moved_s.append(now_s - 60.0)  # the"), stories=("hurry at the start",)),
     "rate after a lost link": _guard({21}, (DRIVER, "board.release_timeout_s, self.record.movements_s", "board.release_timeout_s, []"), stories=("many movements",)),
+    "rate after a kill": _guard({21}, (DRIVER, "read_movements(self.record.text, _record_clock())", "[]"), stories=("many lives",)),
     "rate after a reopening": _guard({21}, (MACHINE, "        if actuation.kind is ActuationKind.REOPEN:\n            self._limiter", "        if False:\n            self._limiter"), stories=("hurry after a reopening",)),
     "quick reading": _guard({10}, (ADMISSION, "now.is_sensing_slow or now.is_last_reading_slow:", "now.is_sensing_slow:"), stories=("slow once",)),
     "emergency is sensed": _guard({1}, (MACHINE, "        if self.latches.emergency:\n            active =", "        if self.latches.emergency or self.latches.forced_open:\n            active ="), stories=("by hand",)),

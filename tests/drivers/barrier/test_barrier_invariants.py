@@ -1,6 +1,7 @@
 """Invariants of every barrier, checked by the simulator's record of its wires, not by its reports."""
 
 import asyncio
+import contextlib
 import itertools
 from unittest import mock
 
@@ -15,6 +16,7 @@ from drivers.barrier.observations import AlarmKind, BarrierState, MovementState,
 from drivers.command import CommandFailure, CommandRefusal, RefusalReason
 from drivers.driver import StateCode
 from drivers.links.link import Action, LinkError
+from drivers.record import DeviceRecord
 from simulators.barrier.bus_faults import (
     DuplicatedReply,
     ExceptionReply,
@@ -703,6 +705,25 @@ async def test_invariant_21_excess_movements_are_refused() -> None:
         assert all(late - soon >= 60 for soon, late in zip(times, times[4:], strict=False))
         assert RefusalReason.RATE_LIMITED in refused
         assert len(refused) == 600 - len(times)
+
+
+@in_virtual_time
+async def test_invariant_21_rate_continues_after_a_kill() -> None:
+    """Each successor knows the movements of the processes before it."""
+    async with BarrierFixture({"max_per_minute": 4, "permit_s": 1}) as lane:
+        for _ in range(12):
+            await lane.ready()
+            for _ in range(40):
+                with contextlib.suppress(CommandRefusal):
+                    await lane.open()
+                await lane.pass_s(0.2)
+            await lane.kill()
+            lane.record = DeviceRecord(lane.record.text)
+            await lane.start()
+
+        times = [frame.at_s for frame in lane.pulse_frames()]
+        assert len(times) > 4
+        assert all(late - soon >= 60 for soon, late in zip(times, times[4:], strict=False))
 
 
 @in_virtual_time

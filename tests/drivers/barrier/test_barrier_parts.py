@@ -8,8 +8,15 @@ from barrier_fixture import ONE_DOOR, VirtualBoard
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.control.doors.presence_check import MAX_MISSED_PASSAGES, PresenceCheck
-from drivers.barrier.control.latches import Latches, Lease, RecordClock, read_record, write_record
-from drivers.barrier.control.rate_limit import ActuationLimiter
+from drivers.barrier.control.latches import (
+    Latches,
+    Lease,
+    RecordClock,
+    read_movements,
+    read_record,
+    write_record,
+)
+from drivers.barrier.control.rate_limit import MINUTE_S, ActuationLimiter
 from drivers.barrier.control.relays import RelayFault, RelayLedger
 from drivers.barrier.control.sensing_pace import SensingPace
 from drivers.barrier.device_state import ONLINE_STATUS, device_state
@@ -66,6 +73,13 @@ def test_rate_continues_after_a_lost_link() -> None:
 
     assert limiter.is_rate_exceeded(59.9)
     assert not limiter.is_rate_exceeded(60)
+
+
+def test_rate_continues_in_the_next_process() -> None:
+    limiter = ActuationLimiter(settings(max_per_minute=3), 20, [], [10, 15])
+
+    assert limiter.is_rate_exceeded(69.9), "the start counts as one"
+    assert not limiter.is_rate_exceeded(70)
 
 
 # Relays.
@@ -204,6 +218,39 @@ def test_unreadable_record_is_latched(text: str) -> None:
 def test_flag_of_another_type_is_latched(name: str, value: object) -> None:
     record = json.loads(write_record(Latches(), CLOCK)) | {name: value}
     assert read_record(json.dumps(record), CLOCK) == Latches(record_lost=True)
+
+
+@pytest.mark.parametrize(
+    ("clock", "movements_s"),
+    [
+        (RecordClock(now_s=3, boot_s=5020, boot_id="first"), [-57, -27]),
+        (RecordClock(now_s=3, boot_s=5055, boot_id="first"), [-62]),
+        (RecordClock(now_s=3, boot_s=4985, boot_id="first"), [-22]),  # one is of later than now
+        (RecordClock(now_s=3, boot_s=5020, boot_id="second"), []),
+    ],
+)
+def test_movements_over_restart_and_power_cut(clock: RecordClock, movements_s: list[float]) -> None:
+    """Those of the last minute, by the clock of the next process; those before a power cut are unknown."""
+    written = write_record(Latches(), CLOCK, [30, 60, 90])
+
+    assert read_record(written, clock) == Latches()
+    assert read_movements(written, clock) == [at_s for at_s in movements_s if clock.now_s - at_s < MINUTE_S]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "{", "[]", "{}", '{"movements": 3}', '{"movements": {"boot_id": "first", "boot_s": ["x"]}}'],
+)
+def test_unreadable_movements_are_none(text: str | None) -> None:
+    assert read_movements(text, CLOCK) == []
+
+
+def test_record_without_movements_is_read() -> None:
+    """One of an earlier version."""
+    record = json.loads(write_record(Latches(emergency=True), CLOCK, [99]))
+    del record["movements"]
+    assert read_record(json.dumps(record), CLOCK) == Latches(emergency=True)
+    assert read_movements(json.dumps(record), CLOCK) == []
 
 
 def test_record_has_milliseconds() -> None:

@@ -228,6 +228,41 @@ async def test_opening_and_stop_wait_for_no_disk() -> None:
 
 
 @in_virtual_time
+async def test_record_of_a_movement_delays_no_state() -> None:
+    """It only continues the rate limit. On a disk that blocks, an emergency waits for it no longer either."""
+    disk = Disk(delay_s=0.03)
+    async with ShownLane(disk) as lane:
+        await lane.ready()
+        await lane.pass_s(1)
+        disk.delay_s = None
+        await lane.open()
+        assert lane.state_code == "open"
+        assert StateReason.NOT_RECORDED not in lane.shown[-1][1].conditions
+        lane.site.inject(EmergencyActive())
+        await lane.until(lambda: lane.state_code == "emergency_open")
+        assert StateReason.NOT_RECORDED in lane.shown[-1][1].conditions
+        disk.release()
+        await lane.pass_s(0.5)
+        assert disk.stored_s('"emergency": true') is not None
+
+
+@in_virtual_time
+@pytest.mark.parametrize("delay_s", [0.21, 0.25, 0.3, 0.39, 0.41])
+async def test_mark_ends_once_a_slow_disk_has_the_record(delay_s: float) -> None:
+    """Also if that is before the next reading: the state is then as it was before the mark."""
+    async with ShownLane(Disk(delay_s=0.03)) as lane:
+        await lane.ready()
+        lane.disk.delay_s = delay_s
+        lane.site.inject(EmergencyActive())
+        await lane.until(lambda: lane.state_code == "emergency_open")
+        assert StateReason.NOT_RECORDED in lane.shown[-1][1].conditions
+        await lane.pass_s(1)
+
+        assert StateReason.NOT_RECORDED not in lane.shown[-1][1].conditions
+        assert "not on the disk" not in lane.status[-1].text
+
+
+@in_virtual_time
 async def test_lease_is_confirmed_once_recorded() -> None:
     async with ShownLane(Disk(delay_s=0.03)) as lane:
         await lane.ready()
