@@ -40,7 +40,7 @@ class DeviceRecord:
         """Replace the content by one that differs only in what nothing waits for."""
         self.text = text
         if not self._written:
-            self._written = self._stored = 1  # numbers begin at 1, also where the record is of an earlier process
+            self._written = self._stored = 1  # numbers begin at 1, also where an earlier process has written
         if self._store is not None:
             self._store(self._written, text)
 
