@@ -94,6 +94,8 @@ class DeviceWorker:
         self._connection = connection
         self._clock = SystemTime()
         self._driver_class = load_driver(spec.driver)
+        self._accepted_types: set[type] = set()
+        """Types of items that the driver has yielded and may."""
         self._budget = EventBudget(spec.events_per_s, time.monotonic())
         self._yielded_cpu_s = time.thread_time()
         """Computing time of this thread when other tasks were last let in, in seconds."""
@@ -246,8 +248,8 @@ class DeviceWorker:
             async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
                 async for observation in observations:
                     await self._yield_if_due()
-                    if (fault := yield_fault(self._driver_class, observation)) is not None:
-                        raise self._mistake(fault)
+                    if type(observation) not in self._accepted_types:
+                        self._accept_type(observation)
                     match observation:
                         case BadFrame() | Observation() if not self._budget.admit(
                             observation, time.monotonic()
@@ -357,6 +359,12 @@ class DeviceWorker:
         if not isinstance(identity, Identity):
             raise self._mistake(f"its open returns a {type(identity).__name__}, which is no Identity")
         return identity
+
+    def _accept_type(self, item: object) -> None:
+        """Note the type of a yielded item; raises LinkError where the driver may not yield it."""
+        if (fault := yield_fault(self._driver_class, item)) is not None:
+            raise self._mistake(fault)
+        self._accepted_types.add(type(item))
 
     def _mistake(self, fault: str) -> LinkError:
         """Return the error of a driver that breaks the rules of its interface."""

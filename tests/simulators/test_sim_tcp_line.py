@@ -76,12 +76,13 @@ async def test_host_that_has_closed_makes_place(line: TcpLine) -> None:
 async def test_unplugged_line_is_gone_and_returns_at_its_port(line: TcpLine) -> None:
     host, port = await connect(line), line.port
     await line.wait_for_host()
-    line.unplug(for_s=0.05)
+    line.unplug()
     assert not line.is_plugged
     with pytest.raises(ConnectionError):
         await host[0].readexactly(1)
     with pytest.raises(ConnectionError):
         await connect(line)
+    line.unplug(for_s=0.05)
     async with asyncio.timeout(PATIENCE_S):
         while not line.is_plugged:
             await asyncio.sleep(0.01)

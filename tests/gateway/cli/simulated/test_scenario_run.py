@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.patience import PATIENCE_S
 from support.process.demos import Demo
 
 LIBRARY = Path(__file__).parents[4] / "config/scenarios"
@@ -37,7 +38,7 @@ def test_two_runs_have_the_same_events(library: Path) -> None:
     for _ in range(DISTURBED):
         files = (str(scenario), str(again), "--junit", str(junit), "--events", str(events))
         with Demo(*PROGRAM, *files) as run:
-            code = run.ended()
+            code = run.ended(2 * PATIENCE_S)  # two scenarios
             assert (run.left(), run.files()) == ([], [])
         first, second = json.loads(events.read_text()).values()
         if not first["disturbed"] and not second["disturbed"]:
