@@ -112,7 +112,7 @@ async def many_movements(lane: Lane) -> None:
 async def many_movements_of_many_lives(lane: Lane) -> None:
     """More movements than a minute permits, with a killed worker after each."""
     await begin(lane)
-    for _ in range(5):
+    for _ in range(8):
         await told(lane, "open")
         lane.send("acknowledge", issuer="supervisor", reason="hall checked")
         await told(lane, "close")
@@ -147,7 +147,7 @@ UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "hurry after a reopening": (Post(TCP, boom=QUICK, controller=DUMB), hurry_after_a_reopening),
     "many movements": (Post(TCP, boom=QUICK, barrier={"max_per_minute": 3}), many_movements),
     "many lives": (
-        Post(TCP, boom=QUICK, barrier={"max_per_minute": 3}),
+        Post(TCP, boom=QUICK, barrier={"max_per_minute": 5}),
         many_movements_of_many_lives,
     ),
     "slow once": (Post("waveshare-rtu", controller=DUMB), slow_once),

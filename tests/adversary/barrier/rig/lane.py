@@ -41,6 +41,7 @@ from drivers.registry import load_driver
 from gateway.common import backoff
 from gateway.common.clock import SystemTime
 from gateway.ipc.frames import FrameConnection, FrameType
+from gateway.supervision.worker_output import read_record_number
 from gateway.worker import process, worker
 from gateway.worker.jail.jail import JailSettings, confine
 from gateway.worker.spec import WorkerSpec
@@ -90,6 +91,8 @@ class Lane:
         self._connection: FrameConnection | None = None
         self._theirs: socket.socket | None = None
         self._worker: asyncio.Task[Any] | None = None
+        self.malformed: list[Exception] = []
+        """Frames for which the daemon would end the worker."""
         self._record: str | None = None
         """Record of the position, as the daemon keeps it over its workers."""
 
@@ -134,6 +137,8 @@ class Lane:
             self._watch_circuits()
             await story(self)
             await self.stop_worker()
+            if self.malformed:
+                raise self.malformed[0]
 
     @contextlib.asynccontextmanager
     async def _sites(self) -> AsyncIterator[tuple[BarrierSite, BarrierSite | None]]:
@@ -277,7 +282,9 @@ class Lane:
             record=self._record,
         )
         life = self.lives
-        self._connection = FrameConnection(lambda *frame: self._on_frame(life, *frame), lambda: None)
+        self._connection = FrameConnection(
+            lambda *frame: self._on_frame(life, *frame), lambda: None, on_violation=self.malformed.append
+        )
         connection = self._connection
         self.world.rig.spawn(
             self.world.rig.loop.create_unix_connection(lambda: connection, sock=ours)  # type: ignore[arg-type]
@@ -392,9 +399,10 @@ class Lane:
                 if head["type"] == "barrier.state":
                     self._retain(data)
             case FrameType.RECORD:
+                number = read_record_number(head)
                 self._record = body.decode()
                 if self._connection is not None:
-                    self._connection.send(FrameType.RECORD_STORED, {"number": head["number"]})
+                    self._connection.send(FrameType.RECORD_STORED, {"number": number})
             case FrameType.LAST_VALUE:  # all are withdrawn
                 self._retain(None)
             case FrameType.COMMAND_RESULT:

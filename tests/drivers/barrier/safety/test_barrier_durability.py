@@ -247,6 +247,24 @@ async def test_record_of_a_movement_delays_no_state() -> None:
 
 
 @in_virtual_time
+@pytest.mark.parametrize("text", [None, "{}"])
+async def test_addition_is_numbered_and_nothing_waits_for_it(text: str | None) -> None:
+    """Numbers begin at 1, also where an earlier process has written the record."""
+    numbers: list[int] = []
+    record = DeviceRecord(text, lambda number, _text: numbers.append(number))
+    record.add("a")
+    assert record.is_stored
+    record.write("b")
+    record.add("c")
+    assert not record.is_stored
+    assert record.text == "c"
+    assert numbers[0] >= 1
+    assert numbers[1:] == [numbers[0] + 1] * 2
+    record.on_stored(numbers[-1])
+    assert record.is_stored
+
+
+@in_virtual_time
 @pytest.mark.parametrize("delay_s", [0.21, 0.25, 0.3, 0.39, 0.41])
 async def test_mark_ends_once_a_slow_disk_has_the_record(delay_s: float) -> None:
     """Also if that is before the next reading: the state is then as it was before the mark."""
