@@ -35,6 +35,7 @@ RECORD = (
     "Record it at a simulated or real device (`borderpost record`), put the file into the folder "
     "`recordings` of the package, or name its folder by --recordings."
 )
+AGAIN = "Make the criterion `recording` hold first: record it again with this version of the driver."
 READING = "Begin a recording with a good reading, which gives an observation."
 GIVE_UP = (
     "Discard an incomplete frame after a silence, and yield it as a BadFrame: "
@@ -319,7 +320,10 @@ OWN_TEST = (
 def _no_recording(trial: DriverTrial) -> Result:
     if not trial.recordings:
         return not_held("It has no recording.", RECORD)
-    return not_tried(trial.unplayable(), OWN_TEST)
+    if unplayable := trial.unplayable():
+        return not_tried(unplayable, OWN_TEST)
+    names = ", ".join(path.name for path in trial.recordings)
+    return not_held(f"The driver gets no further with a recording than its opening: {names}.", AGAIN)
 
 
 def _count(number: int, noun: str) -> str:

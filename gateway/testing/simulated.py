@@ -52,6 +52,11 @@ async def reads_simulated_device(trial: DriverTrial) -> Result:
         if not ready.done():
             return not_held("Its simulator does not become ready.", "Emit `ready` in `run`.")
         address = _address(settings, ready.result(), "http" if place == "url" else "tcp")
+        if address is None:
+            return not_held(
+                "Its simulator does not state its port, which was free to choose.",
+                'Emit it with `ready`: emit("ready", {"port": self.line.port}).',
+            )
         try:
             async with asyncio.timeout(ANSWER_S):
                 there = await stack.enter_async_context(
@@ -151,9 +156,12 @@ def _fitting(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _address(settings: SimulatorSettings, ready: Mapping[str, Any], scheme: str) -> str:
+def _address(settings: SimulatorSettings, ready: Mapping[str, Any], scheme: str) -> str | None:
+    """Return the address of a ready simulator; None: it has a port, and does not state which."""
     path = getattr(settings, "path", None)
     if path is not None:
         return str(path)
+    if ready.get("url"):
+        return str(ready["url"])
     port = ready.get("port") or getattr(settings, "port", 0)
-    return str(ready.get("url") or f"{scheme}://127.0.0.1:{port}")
+    return f"{scheme}://127.0.0.1:{port}" if port else None
