@@ -1,6 +1,7 @@
 """Steps of a scenario, played one after the other at a running post."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,8 @@ from gateway.client import CommandError, DeviceStatus, ReceivedEvent, Workstatio
 from gateway.contract.events import CommandDecided
 
 POLL_S = 0.02
+QUIET_S, QUIET_MAX_S = 0.5, 5.0
+"""Time without an event after the last step until it counts as complete, and the longest wait, in seconds."""
 UNCOUNTED = ("document.chip_progress", "finger.feedback", "face.feedback", "barrier.state")
 """Types of events whose number depends on the load of the machine."""
 
@@ -109,7 +112,16 @@ class Player:
                 result = await self._result_of(step)
             results.append(result)
             on_step(result)
+        await self._until_quiet()
         return results
+
+    async def _until_quiet(self) -> None:
+        """Wait for the events of the last step, so that those of equal runs are equal."""
+        ends_s = time.monotonic() + QUIET_MAX_S
+        with contextlib.suppress(TimeoutError):
+            while time.monotonic() < ends_s:
+                async with asyncio.timeout(QUIET_S), self._arrived:
+                    await self._arrived.wait()
 
     async def _result_of(self, step: Step) -> StepResult:
         began_s = time.monotonic()
