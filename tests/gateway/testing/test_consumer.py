@@ -78,6 +78,7 @@ def passed(consumer: Path) -> list[str]:
     return [str(case.get("name")) for case in cases if not len(case)]
 
 
+@pytest.mark.thorough
 @pytest.mark.long(20)
 def test_five_tests_of_the_page_pass(consumer: Path) -> None:
     code, output = run(consumer)
@@ -95,6 +96,7 @@ def test_twenty_tests_by_name_pass_in_parallel_three_times(consumer: Path) -> No
         assert len(set(passed(consumer))) == 20
 
 
+@pytest.mark.thorough
 @pytest.mark.long(20)
 def test_read_that_no_test_waited_for_does_not_reach_the_next(consumer: Path) -> None:
     (consumer / "test_five.py").unlink()

@@ -30,6 +30,7 @@ def library(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.long(30)
 def test_two_runs_have_the_same_events(library: Path) -> None:
     scenario, again = library / "forged-documents.toml", library / "again.toml"
