@@ -22,7 +22,7 @@ from drivers.links.framing import (
 MARK = b"\xa5\x5a"
 
 
-class Counted(LengthPrefixed):
+class MarkedLength(LengthPrefixed):
     """Mark, length of the content in two bytes, content, and its sum in one."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ WITH_MARK = b"12" + MARK + b"\x00\x01" + MARK[:1]
 @pytest.mark.parametrize("split", [in_bytes, lambda stream: [stream]])
 def test_content_may_contain_the_mark(split) -> None:
     stream = counted(WITH_MARK) + counted(b"") + counted(MARK)
-    assert fed(Counted(), split(stream)) == [
+    assert fed(MarkedLength(), split(stream)) == [
         CompleteFrame(content, counted(content)) for content in (WITH_MARK, b"", MARK)
     ]
 
@@ -77,16 +77,16 @@ LONG = b"12" + MARK + b"\x00\x02" + bytes(range(30, 60))
 def test_cut_frame_costs_only_itself(at: int) -> None:
     """Also if the next one follows without a silence."""
     cut, whole = counted(LONG)[:at], counted(b"whole")
-    framing = Counted()
+    framing = MarkedLength()
     before = fed(framing, [cut])
     assert contents(before) == []
     assert contents(fed(framing, [whole])) == [b"whole"]
-    assert b"whole" in contents(fed(Counted(), [cut + whole]))
+    assert b"whole" in contents(fed(MarkedLength(), [cut + whole]))
 
 
 def test_faults_are_named() -> None:
     wrong = counted(b"123")[:-1] + b"\x00"
-    assert fed(Counted(), [b"\x00\x00", wrong, counted(b"4"), MARK + b"\xff\xff"]) == [
+    assert fed(MarkedLength(), [b"\x00\x00", wrong, counted(b"4"), MARK + b"\xff\xff"]) == [
         DamagedFrame(NOISE, b"\x00\x00"),
         DamagedFrame(CHECK_BYTE, wrong),
         CompleteFrame(b"4", counted(b"4")),
@@ -97,15 +97,15 @@ def test_faults_are_named() -> None:
 @given(st.lists(st.one_of(st.binary(max_size=9), st.just(MARK), st.just(counted(WITH_MARK))), max_size=12))
 def test_every_byte_is_in_one_frame(parts: list[bytes]) -> None:
     stream = b"".join(parts)
-    for framing in (Counted(), Counted()):
+    for framing in (MarkedLength(), MarkedLength()):
         assert b"".join(frame.wire for frame in fed(framing, in_bytes(stream))) == stream
-    assert b"".join(frame.wire for frame in fed(Counted(), [stream])) == stream
+    assert b"".join(frame.wire for frame in fed(MarkedLength(), [stream])) == stream
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda noise: MARK[:1] not in noise), max_size=5))
 def test_noise_without_marks_costs_no_frame(noises: list[bytes]) -> None:
     chunks = [part for noise in noises for part in (noise, counted(b"read"))]
-    assert contents(fed(Counted(), chunks)) == [b"read"] * len(noises)
+    assert contents(fed(MarkedLength(), chunks)) == [b"read"] * len(noises)
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])

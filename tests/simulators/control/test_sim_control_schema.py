@@ -10,7 +10,7 @@ from simulators.cast.members import CAST
 from simulators.cast.presented import PresentedDocuments
 from simulators.control.requests import VERBS, schema, schema_text
 
-CONTRACT = Path(__file__).parents[2] / "config/contract"
+CONTRACT = Path(__file__).parents[3] / "config/contract"
 REQUESTS: list[dict[str, Any]] = [
     {"do": "list"},
     {"do": "status", "name": "lane-1/reader"},
