@@ -32,7 +32,7 @@ class BodyPart:
 
     @property
     def media_type(self) -> str:
-        """Without its parameters, in lower case."""
+        """Return the media type in lower case, without its parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -182,5 +182,5 @@ Answering = Callable[[str, Caller, int, int], Awaitable[None]]
 
 
 def spare_descriptors() -> dict[int, str]:
-    """In the program: open nodes that may become lines; return them by descriptor."""
+    """Open nodes that may become lines, in the program; return them by descriptor."""
     return {os.open(f"/dev/gpiolines{n}", os.O_RDWR): f"gpiolines{n}" for n in range(SPARE_NODES)}

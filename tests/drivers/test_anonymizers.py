@@ -112,7 +112,7 @@ def test_origin_of_recording_with_gaps_is_kept() -> None:
 
 
 def test_missing_framing_is_refused() -> None:
-    """Only a text that may be any is replaced: frames of another framing would hide a name."""
+    """Only frames that may have any content are replaced: those of another framing would hide a name."""
     recording = Recording("mrz-serial", {"gap_s": 0.5}, "live")
     with pytest.raises(CannotAnonymize, match="framing"):
         anonymize(recording)

@@ -107,7 +107,7 @@ def test_wheel_without_counter_page_says_so(distribution: Distribution) -> None:
 @pytest.mark.thorough
 @pytest.mark.long(35)
 def test_wheel_has_the_built_counter_page(distribution: Distribution, tmp_path: Path) -> None:
-    """Also one that is built from the source archive, without Node."""
+    """So has a wheel that is built from the source archive, without Node."""
     source = tmp_path / "source"
     shutil.copytree(distribution.source, source, symlinks=True)
     page = source / "gateway/counter/dist"

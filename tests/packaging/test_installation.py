@@ -57,7 +57,7 @@ def _systemd() -> int:
     reason="systemd-analyze needs /run/systemd, which only root can make where systemd does not run",
 )
 def test_no_unit_is_exposed(tmp_path: Path) -> None:
-    """At most 14 of 100, which systemd's own scale rates as well confined.
+    """Each has at most 14 of 100, which systemd's own scale rates as well confined.
 
     Debian's unit for Mosquitto has 94.
     """

@@ -231,7 +231,7 @@ async def test_last_event_arrives_after_process_end(monkeypatch: pytest.MonkeyPa
 
 
 async def test_simulator_is_started_again(tmp_path: Path) -> None:
-    """As by a test that unplugs a device whose simulator is a service."""
+    """A test that unplugs a device whose simulator is a service needs this."""
     member = members.SimulatorProcess(
         parse_settings(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None
     )

@@ -311,7 +311,7 @@ def _bytes(recording: Path) -> bytes:
 @pytest.mark.long(60)
 @pytest.mark.timeout(900)
 async def test_first_event_after_driver_new(post: VendorPost) -> None:
-    """From `driver new` to an event at the broker: making, installing, starting, and one load."""
+    """Time from `driver new` to an event at the broker: making, installing, starting, and one load."""
     begun_s = time.monotonic()
     watching = await post.start("borderpost", "watch", post.config, "--json")
     await until_online(post)

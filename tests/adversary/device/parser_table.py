@@ -30,7 +30,7 @@ from gateway.ipc.frames import FrameConnection, FrameType, encode_frame
 Feed = Callable[[bytes], object]
 Stream = Callable[[int], bytes]
 WINDOWS = 12
-"""Longest frames in n, at least: the first one costs less, so two cost more than double."""
+"""Longest frames in the shortest stream: its first frame costs less, which must not show in the factor."""
 
 
 @dataclass(frozen=True)

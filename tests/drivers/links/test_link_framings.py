@@ -75,7 +75,7 @@ LONG = b"12" + MARK + b"\x00\x02" + bytes(range(30, 60))
 
 @pytest.mark.parametrize("at", range(1, len(counted(LONG))))
 def test_cut_frame_costs_only_itself(at: int) -> None:
-    """Also if the next one follows without a silence."""
+    """This holds also if the next frame follows without a silence."""
     cut, whole = counted(LONG)[:at], counted(b"whole")
     framing = MarkedLength()
     before = fed(framing, [cut])

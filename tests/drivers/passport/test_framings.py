@@ -74,7 +74,7 @@ def test_endless_frame_is_given_up(name: str, head: bytes) -> None:
 
 
 def test_largest_qr_code_is_one_frame() -> None:
-    """Of 4,296 letters and digits, as a barcode with a face and a certificate may have."""
+    """It has 4,296 letters and digits, as a barcode with a face and a certificate may have."""
     wire = b"\x1e\x021" + b"A" * 4296 + b"\x03\x1f"
     pieces = [wire[at : at + 64] for at in range(0, len(wire), 64)]
     assert through(AccessIsFraming(), pieces) == [DamagedFrame(OTHER_CONTENT, wire)]

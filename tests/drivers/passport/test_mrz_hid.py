@@ -247,7 +247,7 @@ def test_layout_of_other_maker_by_setting() -> None:
 
 
 def test_scanner_without_count_and_flag() -> None:
-    """Only decoded data, whose end is the first of the last zeros; a full report continues."""
+    """Such a report has only decoded data, up to the first of the last zeros; a full report continues."""
     descriptor = parse_descriptor(bytes.fromhex("058c 0902 a101 150026ff00 7508 9508 09fe 820201 c0"))
     framing = HidFraming(PosLayout(descriptor))
     lines = ("\r".join(CARD) + "\r").encode()

@@ -162,7 +162,7 @@ async def replayed(recording: Path) -> list[Any]:
 
 
 async def nothing_is_recorded(config: Path, out: Path) -> None:
-    """Without a reason, for an unknown device, or over an existing file."""
+    """Record without a reason, from an unknown device, or to an existing file; nothing is written."""
     code, said = await borderpost("record", config, READER, out)
     assert (code, "--reveal" in said) == (2, True)
     assert (await borderpost("record", config, "lane-9/reader", out, "--reveal", "why"))[0] == os.EX_USAGE

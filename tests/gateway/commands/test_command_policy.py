@@ -189,7 +189,7 @@ def test_busy_and_rate_limit_apply_unless_urgent(
 
 @given(cases(), st.booleans())
 def test_stop_is_permitted_in_every_state(case: tuple[CommandRequest, PolicyInput], moves: bool) -> None:
-    """With any holder, any state, any running command, any rate."""
+    """Neither the holder nor the state, a running command or the rate forbids it."""
     asked, facts = case
     asked = replace(
         asked, station="counter-1", verb="stop", session="now", command_seq=9, retained=False, expires_s=1

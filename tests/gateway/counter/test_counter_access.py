@@ -67,7 +67,7 @@ async def test_no_state_has_violations(post: PlayedPost, screen: str, language: 
 
 
 async def test_nothing_is_wider_than_the_screen(post: PlayedPost) -> None:
-    """Also at 320 pixels, where a page is enlarged four times (WCAG 2.2, 1.4.10)."""
+    """This holds at 320 pixels too, where a page is enlarged four times (WCAG 2.2, 1.4.10)."""
     async with post.new_page() as page:
         await sign_in(page)
         document = passport(TravellerGenerator(5))

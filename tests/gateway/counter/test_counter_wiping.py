@@ -131,7 +131,7 @@ async def test_counter_locks_itself_when_it_is_not_used() -> None:
 
 @pytest.mark.timeout(3000)
 async def test_heap_does_not_grow_with_travellers(post: PlayedPost, page: Page) -> None:
-    """After 1,000 travellers within 10 % of that after 100."""
+    """The heap after 1,000 travellers is within 10 % of that after 100."""
     document = marked()
     chip = read_chip(document)
     served = 0

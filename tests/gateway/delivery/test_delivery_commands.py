@@ -66,7 +66,7 @@ async def test_command_needs_proved_access_list(acl, accepted, subscribe, delive
 
 @pytest.mark.parametrize("is_listening", [True, False])
 async def test_flooding_station_is_named(mosquitto, subscribe, deliver, is_listening):
-    """In a problem in any case, and to a listener, which writes it to the audit log."""
+    """A problem names it, and a listener learns it, which writes it to the audit log."""
     floods = []
     delivery = await deliver(
         local(mosquitto),

@@ -56,7 +56,7 @@ def test_messages_are_limited_by_rate(guard: GuardFixture) -> None:
 
 
 def test_large_packet_is_refused_with_its_topic() -> None:
-    """Of a large packet only what came with earlier bytes is known."""
+    """Only the part of a large packet that came with earlier bytes is known."""
     packet = publish(5)
     assert refused_for_size(30_000, packet) == InboundRefusal(RefusedBecause.TOO_LARGE, 30_000, TOPIC)
     assert refused_for_size(30_000, b"").topic == ""

@@ -16,7 +16,7 @@ from drivers.command import RefusalReason
 
 
 def test_no_opening_with_a_stuck_relay() -> None:
-    """Also if the post allows opening with contradictory limit switches."""
+    """This holds also if the post allows opening with contradictory limit switches."""
     machine = MachineFixture(open_in_fault=True)
     machine.sense(10)
     machine.write(Actuation(ActuationKind.OPEN), 10)

@@ -267,7 +267,7 @@ async def test_addition_is_numbered_and_nothing_waits_for_it(text: str | None) -
 @in_virtual_time
 @pytest.mark.parametrize("delay_s", [0.21, 0.25, 0.3, 0.39, 0.41])
 async def test_mark_ends_once_a_slow_disk_has_the_record(delay_s: float) -> None:
-    """Also if that is before the next reading: the state is then as it was before the mark."""
+    """If the disk confirms before the next reading, the state is as it was before the mark."""
     async with ShownLane(Disk(delay_s=0.03)) as lane:
         await lane.ready()
         lane.disk.delay_s = delay_s

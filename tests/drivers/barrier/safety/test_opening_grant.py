@@ -45,7 +45,7 @@ def test_grant_waits_for_a_late_start(door: GrantFixture) -> None:
 
 
 def test_grant_ends_when_closed_again(door: GrantFixture) -> None:
-    """Also without a command to close: a machine may close by itself."""
+    """It needs no command to close: a machine may close by itself."""
     door.opened()
     door.reads(20 + CONFIRM_S - 0.01, CLOSED)
     assert door.grant.is_held(20 + CONFIRM_S - 0.01), "the limit switch may only flicker"

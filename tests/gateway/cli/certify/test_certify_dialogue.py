@@ -243,7 +243,7 @@ async def test_skipped_step_is_not_tried(terminal: Terminal) -> None:
     ("cause", "fault"), [(Cause.WORKER_CRASHED, "worker_crashed"), (Cause.UNPLUGGED, "worker_restarted")]
 )
 async def test_lost_worker_fails_interruption(terminal: Terminal, cause: Cause, fault: str) -> None:
-    """Also if it was replaced between two looks."""
+    """A worker that was replaced between two readings of the state counts as lost."""
     terminal.daemon.at_look = {3: offline(cause), 4: device(READER, restarts=1)}
     terminal.daemon.upcoming += [event("UTO") for _ in range(20)]
     done = await terminal.certify(READER, "\n\n", "--only", "unplug_idle")

@@ -90,7 +90,7 @@ async def test_states_wait_for_commands() -> None:
 
 @in_virtual_time
 async def test_preview_that_may_end_connections_is_dropped() -> None:
-    """And any preview while messages are sent singly, to find the one that does."""
+    """Every preview is dropped while messages are sent singly, to find the one that ends connections."""
     rig = Rig()
     rig.add_streams(stream(1))
     rig.connect()

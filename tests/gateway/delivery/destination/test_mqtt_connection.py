@@ -186,7 +186,7 @@ async def test_disconnect_reason(reason):
 
 
 async def test_unsent_rest_follows_when_socket_is_writable(monkeypatch):
-    """Not only at the next timer, which is up to a second later."""
+    """The rest does not wait for the next timer, which is up to a second later."""
     monkeypatch.setattr("gateway.delivery.mqtt.connection.MISC_INTERVAL_S", 1e6)
     listener = RecordingListener()
     async with Broker() as broker:
@@ -266,7 +266,7 @@ async def test_acknowledgements_before_the_end_count():
 
 
 async def test_unanswered_connection_is_closed():
-    """By the gateway itself: a descriptor that waits for the garbage collector may be the last one."""
+    """The gateway closes it: a descriptor that waits for the garbage collector may be the last one."""
     listener = RecordingListener()
     async with SilentBroker() as broker:
         connection = make_connection(broker, listener, settings={"connect_timeout_s": 0.1})

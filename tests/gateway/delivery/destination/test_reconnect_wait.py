@@ -37,7 +37,7 @@ def test_reconnect_waits_have_floor_and_ceiling(
 def test_first_wait_is_the_quick_one(
     monkeypatch: pytest.MonkeyPatch, choose: Callable[[float, float], float]
 ) -> None:
-    """After the start and after each stable connection, and only once; growing waits are 20 s and more."""
+    """It follows the start and each stable connection, once; growing waits are 20 s and more."""
     monkeypatch.setattr(random, "uniform", choose)
     wait = ReconnectWait(40, 60)
     quick, growing = choose(FIRST_S), [20.0, 20.0, 20.0] if choose is min else [40.0, 60.0, 60.0]

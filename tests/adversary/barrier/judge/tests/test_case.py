@@ -94,7 +94,7 @@ def test_lost_answer_excuses_reaction_times(at_s: float, broken: bool) -> None:
 
 @pytest.mark.parametrize(("until_s", "broken"), [(1.45, True), (1.55, False)])
 def test_slow_machine_excuses_reaction_times(until_s: float, broken: bool) -> None:
-    """For as long as it is slow, and a second longer."""
+    """The excuse holds while the machine is slow, and a second longer."""
     lives = Life(0.5, 1, "slow"), Life(until_s, 1, "thawed")
     assert is_old_state_found(lambda story: story.add(*lives)) is broken
 
@@ -155,7 +155,7 @@ def test_slack_of_nine_frames_a_poll(late_s: float, broken: bool) -> None:
 @pytest.mark.parametrize(("late_s", "broken"), [(3.49, False), (3.51, True)])
 @pytest.mark.parametrize("facts", [FACTS, NUMATO])
 def test_stop_waits_for_one_frame(facts: object, late_s: float, broken: bool) -> None:
-    """On a slow bus as well: a stop needs no reading."""
+    """A slow bus is no excuse: a stop needs no reading."""
     story = Story(facts)  # type: ignore[arg-type]
     story.trouble(2.0, "slow-bus", 6.0, delay_s=0.1)
     story.command(3.0, "stop")

@@ -305,7 +305,7 @@ def test_closing_by_hand_after_a_stop_is_not_judged(
 
 @pytest.mark.parametrize(("fault", "broken"), [("chatter", False), ("stuck-boom", True)])
 def test_limit_that_chatters_hides_a_closing(fault: str, broken: bool) -> None:
-    """If every reading finds it made, until the way is free."""
+    """The excuse needs readings that all find the limit made, until the way is free."""
     story = closing_on_a_person(left_s=4.7)
     story.pulse_signal(3.15, 3.7, "closed_limit")
     story.pulse_signal(3.75, 4.5, "closed_limit")

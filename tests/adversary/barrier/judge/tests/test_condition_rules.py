@@ -42,7 +42,7 @@ def test_hidden_condition_is_found(conditions: list[str], text: str, broken: set
     ],
 )
 def test_condition_must_hold(signal: str, from_s: float, to_s: float, broken: bool) -> None:
-    """For 1.2 s before it must be shown; the closed limit is made all the time."""
+    """A condition must be shown after 1.2 s; the closed limit is made all the time."""
     story = Story()
     story.signal(from_s, signal, signal != "controller_ok")
     story.signal(to_s, signal, signal == "controller_ok")
@@ -53,7 +53,7 @@ def test_condition_must_hold(signal: str, from_s: float, to_s: float, broken: bo
 
 @pytest.mark.parametrize(("acknowledged_s", "broken"), [(4.6, False), (4.8, True), (9.0, True)])
 def test_unacknowledged_emergency_must_be_shown(acknowledged_s: float, broken: bool) -> None:
-    """While it lasts, from 1.2 s after the input went to rest at 3.5 s: judged at 4.7 s, and so on."""
+    """The input goes to rest at 3.5 s, so the emergency must be shown from 4.7 s until it is acknowledged."""
     story = Story()
     story.pulse_signal(2.0, 3.5, "emergency")
     story.polls(0.2, 9.0)

@@ -42,7 +42,7 @@ def limit(story: Story, at_s: float, door: str, active: bool) -> None:
     ],
 )
 def test_second_grant_is_found(closed_s: float | None, second_s: float, broken: bool) -> None:
-    """Until the first has opened and closed again, or has not left within its time to start and 10 s."""
+    """The first grant ends when its door has closed again, or has not left 10 s after its time to start."""
     story = gate()
     story.command(3.0, "open", door="first")
     story.move(3.0, OPEN)
@@ -158,7 +158,7 @@ def test_opening_too_short_for_a_machine_is_no_grant(pulse_s: float, broken: boo
 
 @pytest.mark.parametrize(("is_closed", "broken"), [(False, False), (True, True)])
 def test_opening_that_closes_no_contact_is_no_grant(is_closed: bool, broken: bool) -> None:
-    """The board hangs up instead; a contact that is closed already opens the door all the same."""
+    """A board may close the connection instead; a contact that is closed already opens the door anyway."""
     story = gate()
     if is_closed:
         story.contact(2.9, 3.4, OPEN)
@@ -171,7 +171,7 @@ def test_opening_that_closes_no_contact_is_no_grant(is_closed: bool, broken: boo
 
 @pytest.mark.parametrize(("acts", "broken"), [(False, False), (True, True)])
 def test_refused_opening_is_no_grant(acts: bool, broken: bool) -> None:
-    """Unless the board has closed the contact nevertheless."""
+    """A contact that the board has closed nevertheless is a grant."""
     story = gate()
     story.command(3.0, "open", door="first")
     number = story.frame(3.0, "0502000005", "8504" if acts else "8506")
@@ -186,7 +186,7 @@ def test_refused_opening_is_no_grant(acts: bool, broken: bool) -> None:
 
 @pytest.mark.parametrize(("emergency_s", "broken"), [(0.9, True), (1.1, False), (9.6, True)])
 def test_emergency_opens_both_doors(emergency_s: float, broken: bool) -> None:
-    """Until its travel time of 6 s, and 2 s, after its end."""
+    """It may do so until 8 s after its end: the travel time of 6 s, and 2 s."""
     story = gate()
     story.pulse_signal(emergency_s - 0.5, emergency_s, "emergency")
     limit(story, 5.0, "first", False)
@@ -238,7 +238,7 @@ def test_door_moved_by_others_is_excused(how: str, door: str, at_s: float, broke
     [("power-cut", 5.1, False), ("power-cut", 4.9, True), ("fire", 5.1, False), ("silence", 34.0, True)],
 )
 def test_machine_without_supply_is_excused(name: str, at_s: float, broken: bool) -> None:
-    """For 30 s: it may close or open by itself afterwards."""
+    """The excuse lasts for 30 s: the machine may close or open by itself when the supply is back."""
     story = gate()
     limit(story, 30.0, "first", False)
     limit(story, 35.0, "second", False)
@@ -360,7 +360,7 @@ def test_lost_reading_lets_a_release_hide_another_master(at_s: float, broken: bo
 
 @pytest.mark.parametrize(("moved_s", "broken"), [(3.99, False), (4.01, True)])
 def test_later_pulse_hides_no_master(moved_s: float, broken: bool) -> None:
-    """Of more than a second later: the relays are read in between."""
+    """A pulse more than a second later is no excuse: the relays are read in between."""
     story = Story()
     story.command(moved_s, "open")
     story.add(Truth(3.0, "foreign", "", {"relay": OPEN}))

@@ -38,7 +38,7 @@ def test_lost_emergency_is_found() -> None:
     ],
 )
 def test_emergency_that_is_not_shown(at_s: float, stale: bool, killed_s: float, broken: int | None) -> None:
-    """From 0.3 s after it was read, but by a state that is marked as stale; read here at 3.0 s."""
+    """It is read at 3.0 s, and must be shown 0.3 s later, except by a state that is marked as stale."""
     story = Story()
     story.pulse_signal(2.95, 3.5, "emergency")
     story.polls(0.2, 9.0)
@@ -93,7 +93,7 @@ def test_close_in_an_emergency_is_found(close_s: float, stall: tuple[float, ...]
     ("state", "active", "broken"), [("done", False, False), ("rejected", False, True), ("done", True, True)]
 )
 def test_acknowledgement_ends_an_emergency(state: str, active: bool, broken: bool) -> None:
-    """If it was accepted, and the input is at rest."""
+    """The acknowledgement must have been accepted, and the input be at rest."""
     story = Story()
     story.opened()
     story.pulse_signal(2.95, 8.0 if active else 4.0, "emergency")
@@ -130,7 +130,7 @@ def test_contact_in_an_emergency_is_found(from_s: float, to_s: float, broken: bo
     ],
 )
 def test_unreleased_close_contact_is_found(welded: int | None, until_s: float, broken: bool) -> None:
-    """Only its own weld keeps it from being opened."""
+    """A contact may stay closed only if it is welded itself."""
     story = Story()
     story.signal(2.95, "emergency", True)
     story.contact(2.0, 9.0, CLOSE, "welded")
@@ -151,7 +151,7 @@ def test_unreleased_close_contact_is_found(welded: int | None, until_s: float, b
     ],
 )
 def test_door_shut_in_an_emergency_is_found(opens_s: float, alarm_s: float, kind: str, broken: bool) -> None:
-    """For 11 s: the travel of 6 s, and 5 s."""
+    """The door may stay shut for 11 s: the travel of 6 s, and 5 s."""
     story = Story()
     story.signal(3.0, "emergency", True)
     story.signal(opens_s, "closed_limit", False)

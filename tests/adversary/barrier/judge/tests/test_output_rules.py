@@ -119,7 +119,7 @@ def test_opening_on_old_inputs_is_found(open_s: float, stall: tuple[float, ...],
     ],
 )
 def test_opening_with_both_limits_is_found(facts: LaneFacts, since_s: float, broken: bool) -> None:
-    """Unless it is configured to open in a fault."""
+    """A barrier that is configured to open in a fault may open."""
     story = Story(facts)
     story.signal(since_s, "open_limit", True)
     story.polls(0.2, 8.0)
@@ -203,7 +203,7 @@ def test_movement_after_the_start_is_found(open_s: float, stall: tuple[float, ..
 def test_movement_after_a_reopening_is_found(
     second_s: float, killed_s: float | None, stalled_s: float | None, broken: bool
 ) -> None:
-    """By 1.7 s: a reopening may have waited for the line after it was counted, or in an adapter."""
+    """A movement is excused for 1.7 s: the reopening may have waited for the line, or in an adapter."""
     story = closing_on_a_person(left_s=4.5)
     story.move(4.2, OPEN)
     if killed_s is not None:
@@ -217,7 +217,7 @@ def test_movement_after_a_reopening_is_found(
 
 @pytest.mark.parametrize(("again_s", "broken"), [(4.4, False), (4.8, True)])
 def test_repeated_frame_is_no_second_reopening(again_s: float, broken: bool) -> None:
-    """Of a silent board, while its contact is closed."""
+    """The frame to a silent board is repeated while its contact may be closed."""
     story = closing_on_a_person(SILENT, left_s=4.9)
     story.switch(4.2, OPEN, True)
     story.switch(4.7, OPEN, False)
@@ -243,7 +243,7 @@ def test_repeated_frame_is_no_second_reopening(again_s: float, broken: bool) -> 
     ],
 )
 def test_closing_of_a_boom_open_at_the_start(change: str, broken: bool) -> None:
-    """It needs an acknowledgement, or to have been closed since."""
+    """It is closed by command after an acknowledgement, or once it has been closed since the start."""
     story = Story()
     story.opened()
     story.add(Life(2.0, 1, "killed"), Life(2.5, 2, "started"))

@@ -138,7 +138,7 @@ def test_closed_contact_waits_for_its_dead_time(ended_s: float, reopened_s: floa
     ],
 )
 def test_local_control_reopens_nothing(name: str, from_s: float, broken: bool) -> None:
-    """An emergency or the key, from a second before somebody comes until the door is at an end."""
+    """The excuse holds from a second before somebody comes until the door is at an end."""
     story = closing_on_a_person()
     story.signal(from_s - 4.0, name, True)
     story.add(Truth(5.2, "rest", "", {"position": 0.0}))
@@ -191,7 +191,7 @@ def test_stop_contact_needs_no_reopening(until_s: float, broken: bool) -> None:
     ],
 )
 def test_door_at_rest_needs_no_reopening(rest_s: float, position: float, broken: bool) -> None:
-    """Before the reaction is due, or shut within 0.75 s: no reaction would have been in time."""
+    """The reaction is not due yet, or the door has shut within 0.75 s, before any reaction."""
     story = closing_on_a_person()
     if position == 0.0:
         story.lost(4.2)  # due at 4.67 s then, or with its dead time later

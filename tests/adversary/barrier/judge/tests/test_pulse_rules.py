@@ -91,7 +91,7 @@ def test_pulse_kept_by_an_adapter(
 
 
 def test_pulse_after_a_stall_belongs_to_the_command_that_waits() -> None:
-    """Not to an earlier one that came to nothing, though its frame could be kept still."""
+    """An earlier command that came to nothing does not own it, although an adapter may keep its frame."""
     earlier = Command(0.2, "c0", "pulse", {"output": 0, "duration_s": 0.5}, "counter-1", 0.5, 1)
     failed = Answer(0.5, "c0", "failed", "", "", {})
     stall = Trouble(0.9, "stall", 1.05, {"discards": False})
@@ -100,7 +100,7 @@ def test_pulse_after_a_stall_belongs_to_the_command_that_waits() -> None:
 
 @pytest.mark.parametrize(("is_kept", "broken"), [(True, set()), (False, {(4, "survives its life")})])
 def test_pulse_of_an_earlier_process_is_found(is_kept: bool, broken: set[tuple[int, str]]) -> None:
-    """Unless an adapter has kept its frame."""
+    """An adapter that has kept its frame excuses it."""
     lives = Life(1.1, 1, "killed"), Life(1.5, 2, "started")
     stall = Trouble(1.05, "stall", 1.9, {"discards": not is_kept})
     found = rules(out(1.9), stall, *lives, state="failed", answered_s=3.0)

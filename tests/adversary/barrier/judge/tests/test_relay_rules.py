@@ -216,7 +216,7 @@ def test_dead_time_counts_from_a_lost_release(
     [(3.41, 0.27, False), (3.41, 0.25, True), (3.39, 0.27, True), (3.51, 0.27, True)],
 )
 def test_releases_of_a_start_are_on_their_way(started_s: float, between_s: float, broken: bool) -> None:
-    """At 9,600 Bd, those of eight relays of a silent board take 35 ms."""
+    """The releases of eight relays of a silent board take 35 ms at 9,600 Bd."""
     story = reversal(SILENT, between_s)
     story.add(Life(started_s, 2, "started"))
     assert (DEAD in story.rules(8.0)) is broken

@@ -21,7 +21,7 @@ def test_state_told_but_not_sensed_is_found() -> None:
     ("left_s", "stale", "broken"), [(2.41, False, False), (2.39, False, True), (2.39, True, False)]
 )
 def test_state_may_be_of_the_last_reading(left_s: float, stale: bool, broken: bool) -> None:
-    """0.6 s old, unless it is marked."""
+    """A state that is 0.6 s old must be marked."""
     story = Story()
     story.signal(left_s, "closed_limit", False)
     story.state(3.0, "closed", stale=stale)
@@ -38,7 +38,7 @@ def test_state_may_be_of_the_last_reading(left_s: float, stale: bool, broken: bo
     ],
 )
 def test_stall_makes_a_state_older(stall: tuple[float, float], left_s: float, broken: bool) -> None:
-    """By its length, until a second after it."""
+    """The excuse is as long as the stall, and ends a second after it."""
     story = Story()
     story.signal(left_s, "closed_limit", False)
     story.trouble(stall[0], "stall", stall[1])
@@ -57,7 +57,7 @@ def test_stall_makes_a_state_older(stall: tuple[float, float], left_s: float, br
     ],
 )
 def test_pause_makes_a_state_older(frozen: tuple[float, float], left_s: float, broken: bool) -> None:
-    """By the length of the pause, until a second after it."""
+    """The excuse is as long as the pause, and ends a second after it."""
     story = Story()
     story.signal(left_s, "closed_limit", False)
     story.add(Life(frozen[0], 1, "frozen"), Life(frozen[1], 1, "thawed"))
@@ -67,7 +67,7 @@ def test_pause_makes_a_state_older(frozen: tuple[float, float], left_s: float, b
 
 @pytest.mark.parametrize(("left_s", "broken"), [(2.06, False), (2.04, True)])
 def test_lost_answer_makes_a_state_older(left_s: float, broken: bool) -> None:
-    """By 0.35 s, if it is of the last second."""
+    """An answer lost within the last second excuses 0.35 s."""
     story = Story()
     story.signal(left_s, "closed_limit", False)
     story.lost(2.5)
@@ -77,7 +77,7 @@ def test_lost_answer_makes_a_state_older(left_s: float, broken: bool) -> None:
 
 @pytest.mark.parametrize(("read_s", "broken"), [(2.9, False), (1.9, True)])
 def test_state_before_a_reading_is_found(read_s: float, broken: bool) -> None:
-    """In this process."""
+    """A reading by an earlier process does not count."""
     story = Story()
     story.add(Life(2.0, 1, "killed"), Life(2.5, 2, "started"))
     story.frame(read_s, "0200000008", "0201f2")
@@ -107,7 +107,7 @@ def test_answer_that_is_not_sensed_is_found(verb: str, left_s: float, state: str
     [(9.0, "closed", True), (4.19, "closed", False), (4.21, "closed", True), (9.0, "opening", False)],
 )
 def test_state_that_stands_is_found(again_s: float, shown: str, broken: bool) -> None:
-    """For longer than 1.2 s after its limit was left."""
+    """An old state is permitted for 1.2 s after its limit was left."""
     story = Story()
     story.signal(3.0, "closed_limit", False)
     story.signal(again_s, "closed_limit", True)
@@ -146,7 +146,7 @@ def lost_link(name: str, until_s: float, facts: LaneFacts = FACTS, **details: ob
 def test_unnoticed_loss_is_found(
     name: str, until_s: float, facts: LaneFacts, details: dict[str, object], broken: bool
 ) -> None:
-    """Of a line that is cut for 3.3 s. Nothing shows that a silent board hears nothing."""
+    """A line that is cut must be noticed within 3.3 s. Nothing shows that a silent board receives nothing."""
     found = lost_link(name, until_s, facts, **details).rules(12.0)
     assert (LOST in found) is broken
     assert (OLD in found) is broken
@@ -197,7 +197,7 @@ def test_loss_is_shown_within_three_seconds(
     ],
 )
 def test_command_that_waits_is_found(at_s: float, answered_s: float, broken: bool) -> None:
-    """From 3 s after the loss until a second before its end."""
+    """A command is refused from 3 s after the loss until a second before its end."""
     story = lost_link("silence", 9.0)
     story.add(Device(5.5, "offline"))
     story.command(at_s, "open")
@@ -235,7 +235,7 @@ def test_dead_process_refuses_nothing() -> None:
     ],
 )
 def test_open_for_too_long_is_found(change: str, broken: bool) -> None:
-    """After 10 s, and 1.5 s more. A lease in effect meanwhile, the key and an emergency excuse it."""
+    """It must be reported within 1.5 s after 10 s. A lease in effect, the key and an emergency excuse it."""
     story = Story(replace(FACTS, max_open_s=10.0))
     story.opened(1.0)
     what, _, value = change.rpartition(" ")
@@ -280,7 +280,7 @@ def passages(second_s: float = 18.0, *, alarm_s: float = 29.0, wrong_way: bool =
     ],
 )
 def test_tailgating_is_found(second_s: float, alarm_s: float, broken: bool) -> None:
-    """Within 2 s; two passages in less than a second are one."""
+    """It must be reported within 2 s; two passages in less than a second are one."""
     story = passages(second_s, alarm_s=alarm_s)
     story.polls(0.2, 24.0)
     assert ((16, "tailgating") in story.rules(30.0)) is broken
@@ -302,7 +302,7 @@ def test_tailgating_is_found(second_s: float, alarm_s: float, broken: bool) -> N
     ],
 )
 def test_second_passage_may_have_a_reason(change: str, broken: bool) -> None:
-    """A second opening, the other direction, a person since 5 s before it opened, or local control."""
+    """Excuses: a second opening, the other direction, a person since 5 s before it opened, local control."""
     story = passages(wrong_way=change == "wrong way")
     what, _, value = change.rpartition(" ")
     match what:
@@ -343,7 +343,7 @@ def test_second_passage_may_have_a_reason(change: str, broken: bool) -> None:
     ],
 )
 def test_forced_opening_is_found(change: str, broken: bool) -> None:
-    """Of a boom that was closed for a second, has left at 8.0 s, and is away for 0.6 s."""
+    """The boom was closed for a second, has left at 8.0 s, and is away for 0.6 s."""
     story = Story()
     what, _, value = change.rpartition(" ")
     shift_s = 12.0 if what == "open" else 0.0  # so that the opening comes after the start
@@ -377,7 +377,7 @@ def test_forced_opening_is_found(change: str, broken: bool) -> None:
 
 @pytest.mark.parametrize(("acknowledged_s", "broken"), [(9.0, False), (6.0, True)])
 def test_forced_opening_after_an_emergency(acknowledged_s: float, broken: bool) -> None:
-    """Is no news until the emergency was acknowledged."""
+    """It need not be reported before the emergency was acknowledged."""
     story = Story()
     story.pulse_signal(3.0, 4.0, "emergency")
     story.signal(8.0, "closed_limit", False)
