@@ -275,6 +275,11 @@ async def test_longer_pulse_than_permitted_is_refused(tmp_path: Path) -> None:
         ([{"output": 0, "operates": "boom"}], "'lock', 'signal', 'door-controller'"),
         ([{"output": 0}], "operates"),
         ([{"output": 0, "operates": "lock", "max_pulse_s": 26}], "less than or equal to 25.5"),
+        ([{"output": 0, "operates": "lock", "max_pulse_s": 0.09}], "greater than or equal to 0.1"),
+        ([{"output": 0, "operates": "lock", "max_pulse_s": float("nan")}], "less than or equal to 25.5"),
+        ([{"output": -1, "operates": "lock"}], "greater than or equal to 0"),
+        ([{"output": 256, "operates": "lock"}], "less than or equal to 255"),
+        ([{"output": at, "operates": "lock"} for at in range(17)], "at most 16 items"),
         ([{"output": 2, "operates": "lock"}] * 2, "output 2 is named twice"),
     ],
 )
