@@ -94,6 +94,10 @@ OWN_BOARD = "the board at this address and unit is this barrier's own, and no ot
 SMALL_RESTS = (FORCE, DEAD, WELDED, NO_DETECTOR, NO_CLOSE, NO_STOP, NO_EMERGENCY, NO_KEY, NO_CONTROLLER)
 
 
+HUNG = (
+    "A driver that hangs is not dead: a contact that it has closed stays closed until the gateway kills it, "
+    "after heartbeat_timeout_s of the table supervision."
+)
 OWN = "Each input has the number and contact of the configuration: operate it, and unplug its wire."
 EACH = "Each relay operates only the contact of the configuration."
 STATEMENTS: dict[str, tuple[str, float | None, tuple[str, ...], tuple[str, ...]]] = {
@@ -150,6 +154,7 @@ def test_case_is_stated(name: str) -> None:
     assert case.board == POSTS[name].board.model  # type: ignore[attr-defined]
     assert case.dead_gateway == (
         first,
+        *((HUNG,) if name == "gpio" else ()),
         "No command is stored: after a restart, only releases are written before a new command.",
         "A door that moves at that moment goes on moving: until the gateway runs again, it does not reverse "
         "the door for a person in its way.",
@@ -220,6 +225,29 @@ def test_faults_of_a_gate_are_stated() -> None:
         ("doors", 1, "close"),
     ]
     assert not [each for fault in case.relays for each in fault.answers if each.refusal is None]
+
+
+def test_every_value_is_stated() -> None:
+    """The page states defaults as well: its signature covers the times by which people are protected."""
+    boom = {one.key: one.value for one in build_case(POSTS["boom"]).values}
+    tables = ("doors", "emergency", "key_switch", "controller_ok", "local_button", "board", "inputs_from")
+    names = set(ModbusBarrierSettings.model_fields) - set(tables)
+    assert {key for key in boom if "." not in key} == names
+    assert {"pulse_s": "0.5", "open_in_fault": "false", "max_open_s": "60"}.items() <= boom.items()
+    board = {key: value for key, value in boom.items() if key.startswith("board.")}
+    assert board == {
+        "board.model": "waveshare-8",
+        "board.port": "tcp://192.0.2.7",
+        "board.unit": "1",
+        "board.response_timeout_s": "0.2",
+    }
+    assert all(one.text for one in build_case(POSTS["boom"]).values)
+
+    lcus = {one.key: one.value for one in build_case(POSTS["lcus"]).values}
+    assert (lcus["board.time_relay_s"], lcus["inputs_from.port"]) == ("1", "tcp://192.0.2.7")
+    gpio = {one.key: one.value for one in build_case(POSTS["gpio"]).values}
+    assert (gpio["board.inputs"], gpio["board.released_on_kill"]) == ("5, 6, 13", "true")
+    assert "board.time_relay_s" not in gpio, "there is none"
 
 
 def test_tested_detector_is_stated() -> None:
