@@ -293,6 +293,11 @@ def _rests_on_machine(settings: BarrierSettings) -> Iterator[str]:
             "A presence detector that fails after its test, which is done before each closing, or that does "
             "not look where people go."
         )
+    if not settings.clear_s and any(door.close is not None for door in settings.doors):
+        yield (
+            "A person who leaves the beam of the presence detector for a moment: a closing may begin as soon "
+            "as it is clear (clear_s)."
+        )
     for door in settings.doors:
         where = f"Door {door.name}: " if door.name else ""
         if door.presence is None:

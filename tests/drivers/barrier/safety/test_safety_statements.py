@@ -80,6 +80,10 @@ DETECTOR = (
     "A presence detector that is shorted, covered or reads clear by a fault of its own: no relay of the "
     "gateway tests it (presence_test)."
 )
+MOMENT = (
+    "A person who leaves the beam of the presence detector for a moment: a closing may begin as soon as it "
+    "is clear (clear_s)."
+)
 NO_DETECTOR = "Detecting people and vehicles: no presence detector is wired to the gateway."
 NO_CLOSE = "Closing, and when to close: no close contact is wired to the gateway."
 NO_STOP = (
@@ -104,7 +108,7 @@ STATEMENTS: dict[str, tuple[str, float | None, tuple[str, ...], tuple[str, ...]]
     "boom": (
         "The board times each pulse itself: a contact opens at most 0.6 s after it closed.",
         0.9,
-        (FORCE, DEAD, WELDED, DETECTOR, EMERGENCY),
+        (FORCE, DEAD, WELDED, DETECTOR, MOMENT, EMERGENCY),
         (f"board: {OWN_BOARD}",),
     ),
     "gate": (
@@ -115,6 +119,7 @@ STATEMENTS: dict[str, tuple[str, float | None, tuple[str, ...], tuple[str, ...]]
             DEAD,
             WELDED,
             DETECTOR,
+            MOMENT,
             f"Door first: {NO_DETECTOR}",
             f"Door first: {NO_CLOSE}",
             f"Door first: {NO_STOP}",
@@ -248,6 +253,16 @@ def test_every_value_is_stated() -> None:
     gpio = {one.key: one.value for one in build_case(POSTS["gpio"]).values}
     assert (gpio["board.inputs"], gpio["board.released_on_kill"]) == ("5, 6, 13", "true")
     assert "board.time_relay_s" not in gpio, "there is none"
+
+
+def test_clear_time_is_stated() -> None:
+    """The closings of the rehearsal wait for the clear time."""
+    plain = POSTS["boom"]
+    waits = ModbusBarrierSettings.model_validate(plain.model_dump(exclude_unset=True) | {"clear_s": 60})
+    case = build_case(waits)
+    assert MOMENT not in case.rests_on_machine
+    (side,) = [one for one in case.wires if one.signal == "entry_side"]  # its cut wire prevents nothing
+    assert all(answer.refusal is None for answer in side.cut)
 
 
 def test_tested_detector_is_stated() -> None:
