@@ -5,6 +5,7 @@ Rule: a cut wire reads as the dangerous condition. A board has one master.
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,8 +161,15 @@ BARE_NUMBERS = [
     for key, number in (("emergency", 5), ("key_switch", 6), ("controller_ok", 7))
 ] + [
     Unsafe(f"{key} as a bare number", but(BOOM, "doors", 0, **{key: number}), f"doors[0].{key}")
-    for key, number in (("open_limit", 0), ("closed_limit", 1), ("entry_side", 2), ("presence", 4))
+    for key, number in (
+        ("open_limit", 0),
+        ("closed_limit", 1),
+        ("entry_side", 2),
+        ("exit_side", 3),
+        ("presence", 4),
+    )
 ]
+BARE_NUMBERS += [Unsafe("local_button as a bare number", but(SMALL, local_button=3), "local_button")]
 CUT_WIRES = [
     Unsafe("presence clear when cut", but(BOOM, "doors", 0, presence=no(4)), "doors[0].presence"),
     Unsafe(
@@ -500,6 +508,15 @@ def test_unsafe_barrier_is_refused(unsafe: Unsafe, post_of: Loader) -> None:
     assert named in lines[issue.line - 1]
     assert issue.text
     assert len(issue.remedy) > 10
+
+
+@pytest.mark.parametrize("unsafe", BARE_NUMBERS, ids=lambda unsafe: unsafe.name)
+def test_bare_number_is_answered_with_its_contact(unsafe: Unsafe, post_of: Loader) -> None:
+    """The line to write has the contact that is safe for this signal."""
+    signal = unsafe.key.rpartition(".")[2]
+    contact = "nc" if signal in ("presence", "emergency", "key_switch") else "no"
+    remedy = refusal(post_of, unsafe.devices).remedy
+    assert re.search(rf'{{ input = \d, contact = "{contact}" }}', remedy), remedy
 
 
 @pytest.mark.parametrize("name", SAFE)

@@ -392,7 +392,9 @@ async def test_garbage_between_frames_is_skipped(tmp_path: Path) -> None:
         ({"security": "clear", "key_file": "/k"}, "remove one of them"),
         ({"key_file": "k"}, "not an absolute path"),
         ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
+        ({"key_file": "/k", "address": -1}, "greater than or equal to 0"),
         ({"key_file": "/k", "offline_after_s": 0}, "greater than or equal to 0.3"),
+        ({"key_file": "/k", "offline_after_s": 8.1}, "less than or equal to 8"),
     ],
 )
 def test_invalid_settings_are_refused(settings: dict[str, Any], told: str) -> None:
