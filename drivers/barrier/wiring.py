@@ -228,6 +228,14 @@ class BarrierSettings(Settings):
         description="Dead time between the end of one contact and the start of its opposite, in seconds.",
         examples=[0.3],
     )
+    clear_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="Time for which the way must have been clear before a closing, in seconds. A person who "
+        "walks through a light beam interrupts it several times.",
+        examples=[1.0],
+    )
     max_open_s: float = Field(
         default=60.0,
         gt=0,
@@ -316,6 +324,12 @@ class BarrierSettings(Settings):
                 ("pulse_s",),
                 "a presence detector may not respond to so short a test, and nothing could be closed; write "
                 f"at least {MIN_TEST_PULSE_S:g}",
+            )
+        if self.clear_s and all(door.close is None for door in self.doors):
+            yield Violation(
+                ("clear_s",),
+                "the gateway closes nothing here, so nothing waits for a clear way; remove the key, or write "
+                "`close` and `presence`",
             )
         for limit in ("open_timeout_s", "close_timeout_s"):
             if self.start_timeout_s >= getattr(self, limit):

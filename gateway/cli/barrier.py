@@ -1,7 +1,9 @@
 """`borderpost barrier`: the safety case of a barrier, and its tests at the machine."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +11,16 @@ import typer
 
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.safety.protocol import ProtocolKind, ProtocolStep, protocol
-from gateway.cli._lib.api_client import Why, device_path, perform_or_exit, request_or_exit
+from gateway.cli._lib.api_client import (
+    ApiError,
+    ApiUnavailable,
+    Why,
+    ask,
+    device_path,
+    exit_with_error,
+    request_or_exit,
+    state_dir,
+)
 from gateway.cli._lib.arguments import DeviceCommand, OneDevice, PostFile
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import exit_with
@@ -104,6 +115,13 @@ def powertest(config: PostFile, position: OneDevice, reason: Why = "the post was
 def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
     """Run the self-test, then each step of the protocol with a person, and record the results."""
     page = load_case(config, position)
+    fingerprint = page.settings.fingerprint()
+    if request_or_exit(config, device_path(position))["configuration"] != fingerprint:
+        exit_with(
+            f"The gateway does not run {position} as configured in {config}, so a test would not count\n"
+            "    Load the file: sudo systemctl reload borderpost",
+            os.EX_TEMPFAIL,
+        )
     checked = request_or_exit(
         config, device_path(position, "/check"), method="POST", body={"level": "internal"}
     )
@@ -113,25 +131,46 @@ def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
         )
     steps = protocol(page.settings, kind)
     typer.echo(f"{position}: {_TITLES[kind]}, {len(steps)} steps. Keep people out of its way.")
-    results = []
+    answers = _answer_steps(config, position, steps)
+    failures = [step.name for step, passed in zip(steps, answers, strict=False) if not passed]
+    if len(answers) < len(steps) and not failures:
+        at = len(answers) + 1
+        exit_with(
+            f"\n{position}: {_TITLES[kind]} interrupted at step {at}, and nothing was recorded\n"
+            "    Plug in every wire, then begin it again.",
+            EX_FAILED,
+        )
+    unanswered = [False] * (len(steps) - len(answers))  # a test with a failed step has failed
+    body = {
+        "kind": kind,
+        "configuration": fingerprint,
+        "steps": [
+            {"name": step.name, "passed": passed}
+            for step, passed in zip(steps, answers + unanswered, strict=True)
+        ],
+        "reason": reason,
+    }
+    _record(config, position, body)
+    result = f"FAILED: {', '.join(failures)}" if failures else "passed"
+    typer.echo(f"{position}: {_TITLES[kind]} {result}, and recorded")
+    raise typer.Exit(EX_FAILED if failures else 0)
+
+
+def _answer_steps(config: Path, position: str, steps: Sequence[ProtocolStep]) -> list[bool]:
+    """Return the result of each step, in order; of those before it, where a person interrupts the test."""
+    answers: list[bool] = []
     for number, step in enumerate(steps, 1):
         typer.echo(
             f"\n{number}/{len(steps)} {step.name}\n    {step.instruction.render()}\n"
             f"    Expected: {step.expected.render()}"
         )
-        passed = _run_step(config, position, step)
+        try:
+            passed = _run_step(config, position, step)
+        except typer.Abort:
+            break
         typer.echo(typer.style("    passed" if passed else "    FAILED", fg="green" if passed else "red"))
-        results.append({"name": step.name, "passed": passed})
-    failures = [str(result["name"]) for result in results if not result["passed"]]
-    done = f"{_TITLES[kind]} {'FAILED: ' + ', '.join(failures) if failures else 'passed'}, and recorded"
-    body = {
-        "kind": kind,
-        "configuration": page.settings.fingerprint(),
-        "steps": results,
-        "reason": reason,
-    }
-    perform_or_exit(config, position, "/test", body, done, as_json=False)
-    raise typer.Exit(EX_FAILED if failures else 0)
+        answers.append(passed)
+    return answers
 
 
 def _run_step(config: Path, position: str, step: ProtocolStep) -> bool:
@@ -140,12 +179,35 @@ def _run_step(config: Path, position: str, step: ProtocolStep) -> bool:
         return typer.confirm("    Is the result as expected?", default=False)
     began = datetime.now(UTC)
     while typer.confirm("    Done?", default=True):
-        events = request_or_exit(config, device_path(position, "/events"))
+        try:
+            events = ask(state_dir(config), device_path(position, "/events"))
+        except (ApiUnavailable, ApiError) as error:
+            typer.echo(f"    {error.text}\n    {error.how}")
+            continue
         key, value = step.sensed
         if any(_sensed(event, key) is value for event in events if _is_new(event, began)):
             return True
         typer.echo("    The gateway has not read that since this step began.")
     return False
+
+
+def _record(config: Path, position: str, body: object) -> None:
+    """Record a protocol, as often as the person tries while the gateway does not respond.
+
+    One of the steps is to kill it.
+    """
+    while True:
+        try:
+            ask(state_dir(config), device_path(position, "/test"), method="POST", body=body)
+        except (ApiUnavailable, ApiError) as error:
+            is_away = isinstance(error, ApiUnavailable) or error.status == HTTPStatus.SERVICE_UNAVAILABLE
+            if not is_away:
+                exit_with_error(error)
+            typer.echo(f"\n{error.text}\n    {error.how}")
+            if not typer.confirm("    Try again to record the test?", default=True):
+                exit_with_error(error)
+        else:
+            return
 
 
 def _is_new(event: dict[str, Any], began: datetime) -> bool:

@@ -1,5 +1,6 @@
 """A Modbus board of any make, by the register map in the configuration."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +17,13 @@ from drivers.links.factory import LinkFactory
 from drivers.links.modbus.pdu import Function, ReadBits, ReadRegisters, WriteSingle
 
 _WORD_BITS = 16
+ROUNDING = 1e-9
+"""Allowance for a time that is no exact multiple of its unit as a float: 0.7 s are seven times 0.1 s."""
+MIN_WATCHDOG_S = 0.4
+"""Shortest time of a watchdog, in seconds, unless less is configured: two of the slowest intervals of polls.
+
+A shorter one opens relays between two polls, so the contact of a stop may be too short for the machine.
+"""
 
 
 class GenericSettings(ModbusBoardSettings):
@@ -178,9 +186,11 @@ class GenericWatchdogBoard(HostTimedModbus[GenericSettings], _GenericBoard):
         assert address is not None
         register = ReadRegisters(Function.READ_HOLDING_REGISTERS, address, 1)
         (units,) = await self._ask(register, "its watchdog")
-        if units == 0 or units * unit_s > wanted_s:
+        most = max(1, math.floor(wanted_s / unit_s + ROUNDING))
+        least = min(most, math.ceil(MIN_WATCHDOG_S / unit_s - ROUNDING))
+        if not least <= units <= most:
             found = "is off" if units == 0 else f"waits {units * unit_s:g} seconds"
             raise self.not_configured_error(
                 f"has a watchdog that {found}; `watchdog_s` says {wanted_s:g}",
-                f"Write {max(1, int(wanted_s / unit_s))} to holding register {address}.",
+                f"Write {most} to holding register {address}.",
             )

@@ -175,6 +175,7 @@ class BarrierStateMachine:
         local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
         movement = one.door.movement
         says: list[Report] = [*self._check_presence_test(one, seen, now_s)]
+        one.on_presence(_people_in(one, seen), now_s)
         says += one.door.on_inputs(
             seen, now_s, excused=free or local, may_be_moved=self._may_be_moved_locally(now_s)
         )
@@ -323,6 +324,7 @@ class BarrierStateMachine:
             except CommandRefusal:
                 return None  # the command is refused for that
             is_clear = one.door.inputs is not None and one.door.inputs.presence is False
+            is_clear = is_clear and one.clear_for_s(now_s) >= self.settings.clear_s
             is_at_rest = one.door.may_be_open(now_s) and not one.door.may_be_closing
             return index if is_clear and is_at_rest else None
         return None
@@ -400,6 +402,11 @@ class BarrierStateMachine:
             )
         if one.door.inputs is None or one.door.inputs.presence is not False:
             raise CommandRefusal(RefusalReason.UNSAFE, "A person or object is in the way.")
+        if one.clear_for_s(now_s) < self.settings.clear_s:
+            raise CommandRefusal(
+                RefusalReason.UNSAFE,
+                f"The way has been clear for less than {self.settings.clear_s:g} s: wait, and close again.",
+            )
         if one.wiring.presence_test is not None and not one.presence_test.is_passed(now_s):
             raise CommandRefusal(
                 RefusalReason.UNSAFE, "The presence detector has not passed the test before the closing."

@@ -38,6 +38,7 @@ def board_violations(
 ) -> Iterator[Violation]:
     """Find the combinations of a barrier and its boards that are not safe."""
     yield from _pulse_time(barrier, board)
+    yield from _time_relay(barrier, board)
     for key, each in (("board", board), ("inputs_from", inputs_from)):
         match each:
             case GenericSettings():
@@ -108,6 +109,17 @@ def _pulse_time(barrier: BarrierSettings, board: BoardSettings) -> Iterator[Viol
             ("pulse_s",),
             f"the board would close the relay for {max(1, units) * unit_s:g} s instead, so open and close "
             f"contacts could be closed at the same time; write a multiple of {unit_s:g}, the board's unit",
+        )
+
+
+def _time_relay(barrier: BarrierSettings, board: BoardSettings) -> Iterator[Violation]:
+    """Require that a time relay lets each pulse last: a machine ignores a contact that is too short."""
+    time_relay_s = getattr(board, "time_relay_s", None)
+    if time_relay_s is not None and time_relay_s < barrier.pulse_s:
+        yield Violation(
+            ("board", "time_relay_s"),
+            f"the time relay would open each contact before its pulse of {barrier.pulse_s:g} s ends, so that "
+            f"of a stop may be too short; set it to {barrier.pulse_s:g} at least, or write a shorter pulse_s",
         )
 
 

@@ -77,6 +77,17 @@ class RelayFault:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfiguredValue:
+    """One value of the configuration that is neither a relay nor an input."""
+
+    key: str
+    """As in `pulse_s` or `board.time_relay_s`."""
+    value: str
+    text: str
+    """Its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyCase:
     """The argument for one barrier."""
 
@@ -91,6 +102,8 @@ class SafetyCase:
     """What the gateway cannot prevent, so that the machine's own controller must."""
     to_confirm: tuple[str, ...]
     """Declarations that only a test at the machine confirms."""
+    values: tuple[ConfiguredValue, ...]
+    """Times, limits and permissions of the barrier and of its boards, defaults included."""
 
 
 def build_case(settings: BoardBarrierSettings) -> SafetyCase:
@@ -107,6 +120,7 @@ def build_case(settings: BoardBarrierSettings) -> SafetyCase:
         else None,
         rests_on_machine=tuple(_rests_on_machine(settings)),
         to_confirm=tuple(_to_confirm(settings, board)),
+        values=tuple(_values(settings)),
     )
 
 
@@ -241,6 +255,10 @@ def _dead_gateway(settings: BoardBarrierSettings, board: Board) -> Iterator[str]
             "The kernel releases the lines of a dead process: relays open within "
             f"{board.release_timeout_s:g} s."
         )
+        yield (
+            "A driver that hangs is not dead: a contact that it has closed stays closed until the gateway "
+            "kills it, after heartbeat_timeout_s of the table supervision."
+        )
     else:
         yield f"The board's watchdog opens all relays {board.release_timeout_s:g} s after the last request."
     yield "No command is stored: after a restart, only releases are written before a new command."
@@ -274,6 +292,11 @@ def _rests_on_machine(settings: BarrierSettings) -> Iterator[str]:
         yield (
             "A presence detector that fails after its test, which is done before each closing, or that does "
             "not look where people go."
+        )
+    if not settings.clear_s and any(door.close is not None for door in settings.doors):
+        yield (
+            "A person who leaves the beam of the presence detector for a moment: a closing may begin as soon "
+            "as it is clear (clear_s)."
         )
     for door in settings.doors:
         where = f"Door {door.name}: " if door.name else ""
@@ -316,3 +339,29 @@ def _to_confirm(settings: BoardBarrierSettings, board: Board) -> Iterator[str]:
             )
     if board.pulse_end is PulseEnd.WATCHDOG and not getattr(settings.board, "released_on_kill", False):
         yield "The relays open by the board's watchdog: pull the gateway's cable during a movement."
+
+
+def _values(settings: BoardBarrierSettings) -> Iterator[ConfiguredValue]:
+    for prefix, table in (("", settings), ("board.", settings.board), ("inputs_from.", settings.inputs_from)):
+        if table is None:
+            continue
+        unused = ("baud", "parity") if getattr(table, "is_tcp", False) else ()
+        for name, field in type(table).model_fields.items():
+            value = getattr(table, name)
+            if name not in unused and (shown := _shown(value)) is not None:
+                yield ConfiguredValue(f"{prefix}{name}", shown, field.description or "")
+
+
+def _shown(value: object) -> str | None:
+    """Return a value as in the post's file; None for one that is not set, and for tables."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case int() | str():
+            return str(value)
+        case (int(), *_):
+            return ", ".join(map(str, value))
+        case _:
+            return None

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.safety.case import ACTIVE_WORDS, Key, build_case, name_of
-from drivers.barrier.wiring import BarrierSettings
+from drivers.barrier.wiring import BarrierSettings, DoorWiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,37 @@ def protocol(settings: BoardBarrierSettings, kind: ProtocolKind) -> tuple[Protoc
     """Return the steps of a test in order."""
     if kind is ProtocolKind.POWER_ON:
         return tuple(_power_on(settings))
-    steps = [*_inputs(settings, kind), *_functions(settings, kind)]
+    steps = [*_inputs(settings, kind), ACKNOWLEDGED, *_functions(settings, kind)]
     if kind is ProtocolKind.COMMISSIONING:
-        steps += _faults(settings)
+        # First: it may switch off the machine on which the answers are given.
+        steps = [POWER_RETURNS, *steps, *_faults(settings)]
     return tuple(steps)
 
 
 POWER_RETURNS = ProtocolStep(
     "power returns",
     step_text(
-        "Switch off the power of the board with the relays for ten seconds, and switch it on again; if the "
-        "gateway's machine powers the board, that of the machine. Watch the lamps of the relays and the "
-        "barrier."
+        "Switch off the power of the board with the relays for ten seconds, and switch it on again. Watch "
+        "the lamps of the relays and the barrier. If the gateway's machine powers the board, switch off the "
+        "machine before this test, and answer by what you saw."
     ),
     step_text("No relay closes, not even for a moment, and nothing moves."),
 )
 """Relays of some boards close for a moment while they start (arendst/Tasmota#1097): shorter than a poll."""
+
+
+ACKNOWLEDGED = ProtocolStep(
+    "acknowledged",
+    step_text(
+        "Acknowledge from a counter, or with borderpost command, what the steps before have left, such as an "
+        "emergency or a forced opening."
+    ),
+    step_text("The gateway shows no emergency, and no condition that a person must acknowledge."),
+)
+"""Until then each closing is refused for that, and no later step shows that it is refused for a person."""
+REFUSED_FOR_A_PERSON = step_text(
+    "The command is refused because a person is in the way, and the door does not move."
+)
 
 
 def _power_on(settings: BarrierSettings) -> Iterator[ProtocolStep]:
@@ -106,13 +121,11 @@ def _power_on(settings: BarrierSettings) -> Iterator[ProtocolStep]:
                 step_text(
                     "Stand in the way of the open %(door)s door, and command it to close.", door=door.name
                 ),
-                step_text("The command is refused, and the door does not move."),
+                REFUSED_FOR_A_PERSON,
             )
         yield ProtocolStep(
             f"{where}closed",
-            step_text("Close the %(door)s door with its way clear.", door=door.name)
-            if door.close is not None
-            else step_text("Let the %(door)s door close by its own controller.", door=door.name),
+            _closing(door),
             step_text("Only this door closes, and the gateway shows it as closed."),
             (("doors", index, "closed_limit"), True),
         )
@@ -178,7 +191,7 @@ def _functions(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[Protoc
                 step_text(
                     "Stand in the way of the open %(door)s door, and command it to close.", door=door.name
                 ),
-                step_text("The command is refused, and the door does not move."),
+                REFUSED_FOR_A_PERSON,
             )
             if door.presence_test is not None:
                 yield ProtocolStep(
@@ -209,21 +222,21 @@ def _functions(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[Protoc
                 "The relays open. The door goes on, unless it moves only while its contact is closed."
             ),
         )
-        if kind is ProtocolKind.COMMISSIONING and door.close is not None:
+        # The other door of a gate opens only while this one is closed.
+        if len(settings.doors) == 2 or (kind is ProtocolKind.COMMISSIONING and door.close is not None):
             yield ProtocolStep(
                 f"{where}close",
-                step_text("Close the %(door)s door with its way clear.", door=door.name),
+                _closing(door),
                 step_text("Only this door closes, and the gateway shows it as closed."),
                 (("doors", index, "closed_limit"), True),
             )
     if settings.emergency is not None:
+        yield _emergency(can_close=any(door.close is not None for door in settings.doors))
+    if settings.key_switch is not None:
         yield ProtocolStep(
-            "emergency",
-            step_text("Trigger the emergency input with the barrier open, and command it to close."),
-            step_text(
-                "The machine's own controller opens or holds it open, and the command is refused until the "
-                "emergency is over and acknowledged."
-            ),
+            "key switch",
+            step_text("Turn the key switch, and command the barrier to open."),
+            step_text("The command is refused because the key switch is turned, and nothing moves."),
         )
     if len(settings.doors) == 2:
         yield ProtocolStep(
@@ -231,8 +244,35 @@ def _functions(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[Protoc
             step_text(
                 "Open the first door, and command the second one to open. Repeat it the other way round."
             ),
-            step_text("The second command is refused each time."),
+            step_text("The second command is refused each time because the other door is not closed."),
         )
+
+
+def _closing(door: DoorWiring) -> StepText:
+    if door.close is None:
+        return step_text("Let the %(door)s door close by its own controller.", door=door.name)
+    return step_text("Close the %(door)s door with its way clear.", door=door.name)
+
+
+def _emergency(*, can_close: bool) -> ProtocolStep:
+    """Build the step of the emergency; `can_close`: the gateway closes a door."""
+    if not can_close:
+        return ProtocolStep(
+            "emergency",
+            step_text("Trigger the emergency input with the barrier closed, and end it again."),
+            step_text(
+                "The machine's own controller opens the barrier, and the gateway shows the emergency until "
+                "it is over and acknowledged."
+            ),
+        )
+    return ProtocolStep(
+        "emergency",
+        step_text("Trigger the emergency input with the barrier open, and command it to close."),
+        step_text(
+            "The machine's own controller opens or holds it open, and the command is refused until the "
+            "emergency is over and acknowledged."
+        ),
+    )
 
 
 def _faults(settings: BoardBarrierSettings) -> Iterator[ProtocolStep]:
@@ -248,7 +288,6 @@ def _faults(settings: BoardBarrierSettings) -> Iterator[ProtocolStep]:
         step_text("Unplug the board from its network or port."),
         step_text("The gateway shows the barrier as offline within two seconds, and refuses commands."),
     )
-    yield POWER_RETURNS
     for index, item in enumerate(build_case(settings).to_confirm, 1):
         yield ProtocolStep(
             f"confirmed {index}",

@@ -52,6 +52,8 @@ class CasePage:
         yield from self._section("Dead board", case.dead_board)
         yield from self._section("Left to the machine's own controller", case.rests_on_machine)
         yield from self._section("To be confirmed at the machine", case.to_confirm)
+        values = (f"{one.key} = {one.value}" for one in case.values)
+        yield from self._section("Times, limits and permissions", values)
 
     def _section(self, title: str, items: Sequence[str] | Iterator[str]) -> Iterator[str]:
         yield ""
@@ -90,6 +92,7 @@ class CasePage:
                 for fault in case.relays
             ],
         )
+        values = table(("Key", "Value", "Meaning"), [(one.key, one.value, one.text) for one in case.values])
         heading = f"Safety case of {self.position}"
         identity = table(
             ("Post", "Position", "Driver", "Board", "Configuration", "Printed"),
@@ -109,6 +112,7 @@ class CasePage:
             bullets("Dead board or network", case.dead_board),
             bullets("Left to the machine's own controller", case.rests_on_machine),
             bullets("Confirmed at the machine", [f"\N{BALLOT BOX} {item}" for item in case.to_confirm]),
+            f"<h2>Times, limits and permissions</h2>{values}",
             signatures("Installer", "Safety officer"),
         ]
         return to_page(heading, "".join(parts), STYLE)

@@ -39,6 +39,8 @@ class ProtocolView:
     last: DeviceTestView | None
     is_outdated: bool
     """True if the last test was of another configuration."""
+    configuration: str
+    """Fingerprint of the configuration from which the steps are made."""
     steps: Sequence[StepView]
 
 
@@ -60,7 +62,7 @@ async def protocol_views(config: Path, device: DeviceView, say: Translate) -> li
             StepView(step.name, step.instruction.render(say), step.expected.render(say))
             for step in protocol(settings, kind)
         ]
-        views.append(ProtocolView(kind, title, last, outdated, steps))
+        views.append(ProtocolView(kind, title, last, outdated, settings.fingerprint(), steps))
     return views
 
 
@@ -92,12 +94,18 @@ async def record_test(
     kind = str(form.get("kind", ""))
     if kind not in list(ProtocolKind):
         raise RpcError("conflict", "This kind of test is unknown.", "Open the page again.")
+    configuration = settings.fingerprint()
+    if form.get("configuration") != configuration:
+        # The answers are to the steps of another configuration.
+        raise RpcError(
+            "conflict",
+            "The barrier's configuration has changed since the page was opened, so nothing was recorded.",
+            "Open the page again, and repeat the test.",
+        )
     steps = [
         {"name": step.name, "passed": form.get(f"step-{number}") == "passed"}
         for number, step in enumerate(protocol(settings, ProtocolKind(kind)))
     ]
-    operation = RecordTest.model_validate(
-        {"kind": kind, "configuration": settings.fingerprint(), "steps": steps}
-    )
+    operation = RecordTest.model_validate({"kind": kind, "configuration": configuration, "steps": steps})
     await ctx.daemon.perform(position, operation, user.actor)
     return RedirectResponse(f"/devices/{position}/acceptance#h-{kind}", 303)

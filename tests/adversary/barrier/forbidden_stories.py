@@ -137,6 +137,18 @@ async def person_between_readings(lane: Lane) -> None:
     assert await lane.until(lambda: lane.position() > 0.98)
 
 
+async def person_who_has_just_left(lane: Lane) -> None:
+    """Commands to close, from the moment on at which a person has left the way."""
+    await begin(lane)
+    assert await told(lane, "open") == "done"
+    lane.person(True)
+    await asyncio.sleep(1.0)
+    lane.person(False)
+    for _ in range(8):
+        await answered(lane, lane.send("close"))
+        await asyncio.sleep(0.4)
+
+
 TCP = "waveshare-tcp"
 UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "open with both limits": (Post(TCP), open_with_both_limits),
@@ -152,5 +164,9 @@ UNGROUNDED: dict[str, tuple[Post, Story]] = {
     ),
     "slow once": (Post("waveshare-rtu", controller=DUMB), slow_once),
     "person between readings": (Post(TCP, controller=DUMB), person_between_readings),
+    "person has just left": (
+        Post(TCP, controller=DUMB, barrier={"clear_s": 2.0}),
+        person_who_has_just_left,
+    ),
 }
 ALL_STORIES = STORIES | UNGROUNDED | SILENT | ENDED

@@ -119,6 +119,7 @@ GUARDS: dict[str, Guard] = {
     "rate after a kill": _guard({21}, (DRIVER, "read_movements(self.record.text, _record_clock())", "[]"), stories=("many lives",)),
     "rate after a reopening": _guard({21}, (MACHINE, "        if actuation.kind is ActuationKind.REOPEN:\n            self._limiter", "        if False:\n            self._limiter"), stories=("hurry after a reopening",)),
     "quick reading": _guard({10}, (ADMISSION, "now.is_sensing_slow or now.is_last_reading_slow:", "now.is_sensing_slow:"), stories=("slow once",)),
+    "clear time": _guard({9}, (MACHINE, "if one.clear_for_s(now_s) < self.settings.clear_s:", "if False:"), stories=("person has just left",)),
     "emergency is sensed": _guard({1}, (MACHINE, "        if self.latches.emergency:\n            active =", "        if self.latches.emergency or self.latches.forced_open:\n            active ="), stories=("by hand",)),
     "stopped until something may move it": _guard({1}, (MOVEMENT, "MovementState.UNKNOWN if self.stop.may_have_moved else MovementState.STOPPED", "MovementState.STOPPED"), stories=("moved after a stop",)),
     "told as read": _guard({1}, (DRIVER, "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self._publish", "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self.old = [*getattr(self, 'old', []), inputs][-4:]\n        inputs = self.old[0]\n        self._publish"), stories=("4 flicker",)),

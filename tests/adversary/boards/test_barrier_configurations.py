@@ -5,6 +5,7 @@ Rule: a cut wire reads as the dangerous condition. A board has one master.
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from support.gateway.post_files import gateway_section
 
+from drivers.barrier.board_settings import BoardBarrierSettings
 from gateway.config import ConfigError, ConfigIssue, Post, load
 from gateway.config.errors import format_key
 
@@ -114,7 +116,7 @@ def text_of(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {text_of(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(text_of, value)) + "]"
-    return json.dumps(value)
+    return repr(value) if isinstance(value, float) else json.dumps(value)
 
 
 def write_tables(head: str, table: Table) -> str:
@@ -159,8 +161,15 @@ BARE_NUMBERS = [
     for key, number in (("emergency", 5), ("key_switch", 6), ("controller_ok", 7))
 ] + [
     Unsafe(f"{key} as a bare number", but(BOOM, "doors", 0, **{key: number}), f"doors[0].{key}")
-    for key, number in (("open_limit", 0), ("closed_limit", 1), ("entry_side", 2), ("presence", 4))
+    for key, number in (
+        ("open_limit", 0),
+        ("closed_limit", 1),
+        ("entry_side", 2),
+        ("exit_side", 3),
+        ("presence", 4),
+    )
 ]
+BARE_NUMBERS += [Unsafe("local_button as a bare number", but(SMALL, local_button=3), "local_button")]
 CUT_WIRES = [
     Unsafe("presence clear when cut", but(BOOM, "doors", 0, presence=no(4)), "doors[0].presence"),
     Unsafe(
@@ -258,6 +267,21 @@ TIMES = [
         "board.watchdog_unit_s",
     ),
     Unsafe(
+        "time relay shorter than a pulse",
+        but(AT_NUMATO, "board", time_relay_s=0.4),
+        "board.time_relay_s",
+    ),
+    Unsafe(
+        "time relay shorter than a long pulse",
+        AT_LCUS | {"board": LCUS | {"time_relay_s": 0.9}, "pulse_s": 1.0},
+        "board.time_relay_s",
+    ),
+    Unsafe(
+        "time relay of GPIO shorter than a pulse",
+        but(AT_GPIO, "board", time_relay_s=0.1),
+        "board.time_relay_s",
+    ),
+    Unsafe(
         "answer slower than a stop",
         BOOM | {"board": WAVESHARE | {"response_timeout_s": 0.5}},
         "board",
@@ -275,6 +299,32 @@ TIMES = [
     Unsafe("line too slow for a stop", BOOM | {"board": RTU | {"baud": 1200}}, "board.baud"),
     Unsafe("inputs on a slow line", AT_LCUS | {"inputs_from": RTU | {"baud": 1200}}, "inputs_from.baud"),
 ]
+NAN = float("nan")
+NOT_A_NUMBER = [
+    *(
+        Unsafe(f"{name} is no number", BOOM | {name: NAN}, name)
+        for name, field in BoardBarrierSettings.model_fields.items()
+        if field.annotation is float
+    ),
+    Unsafe(
+        "time of the board is no number",
+        but(BOOM, "board", response_timeout_s=NAN),
+        "board.response_timeout_s",
+    ),
+    Unsafe(
+        "unit of the board is no number",
+        BOOM | {"board": GENERIC | {"pulse_unit_s": NAN}},
+        "board.pulse_unit_s",
+    ),
+    Unsafe("watchdog is no number", BOOM | {"board": WATCHED | {"watchdog_s": NAN}}, "board.watchdog_s"),
+    Unsafe(
+        "unit of the watchdog is no number",
+        BOOM | {"board": WATCHED | {"watchdog_unit_s": NAN}},
+        "board.watchdog_unit_s",
+    ),
+    Unsafe("time relay is no number", but(AT_NUMATO, "board", time_relay_s=NAN), "board.time_relay_s"),
+]
+"""TOML has `nan`, which is neither above nor below a bound, and must be refused by each."""
 ADDRESSES = [
     Unsafe(
         "pulses into plain coils",
@@ -408,7 +458,7 @@ ONE_MASTER = [
         second({"port": RTU["port"], "framing": "text"}, "mrz-serial"),
     ),
 ]
-UNSAFE = [*BARE_NUMBERS, *CUT_WIRES, *MISSING, *TIMES, *ADDRESSES, *ONE_MASTER]
+UNSAFE = [*BARE_NUMBERS, *CUT_WIRES, *MISSING, *TIMES, *NOT_A_NUMBER, *ADDRESSES, *ONE_MASTER]
 SAFE = {
     "boom": BOOM,
     "boom of its controller": SMALL,
@@ -421,6 +471,7 @@ SAFE = {
     "GPIO with own resistors": but(AT_GPIO, "board", bias="as-is", inputs_open_when_cut=True),
     "Numato": AT_NUMATO,
     "LCUS": AT_LCUS,
+    "time relay as long as a pulse": AT_LCUS | {"board": LCUS | {"time_relay_s": 0.5}},
     "serial line": BOOM | {"board": RTU | {"baud": 2400}},
     "slow machine": BOOM | {"start_timeout_s": 10, "open_timeout_s": 30, "close_timeout_s": 30},
 }
@@ -457,6 +508,15 @@ def test_unsafe_barrier_is_refused(unsafe: Unsafe, post_of: Loader) -> None:
     assert named in lines[issue.line - 1]
     assert issue.text
     assert len(issue.remedy) > 10
+
+
+@pytest.mark.parametrize("unsafe", BARE_NUMBERS, ids=lambda unsafe: unsafe.name)
+def test_bare_number_is_answered_with_its_contact(unsafe: Unsafe, post_of: Loader) -> None:
+    """The line to write has the contact that is safe for this signal."""
+    signal = unsafe.key.rpartition(".")[2]
+    contact = "nc" if signal in ("presence", "emergency", "key_switch") else "no"
+    remedy = refusal(post_of, unsafe.devices).remedy
+    assert re.search(rf'{{ input = \d, contact = "{contact}" }}', remedy), remedy
 
 
 @pytest.mark.parametrize("name", SAFE)

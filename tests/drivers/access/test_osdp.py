@@ -275,6 +275,11 @@ async def test_longer_pulse_than_permitted_is_refused(tmp_path: Path) -> None:
         ([{"output": 0, "operates": "boom"}], "'lock', 'signal', 'door-controller'"),
         ([{"output": 0}], "operates"),
         ([{"output": 0, "operates": "lock", "max_pulse_s": 26}], "less than or equal to 25.5"),
+        ([{"output": 0, "operates": "lock", "max_pulse_s": 0.09}], "greater than or equal to 0.1"),
+        ([{"output": 0, "operates": "lock", "max_pulse_s": float("nan")}], "less than or equal to 25.5"),
+        ([{"output": -1, "operates": "lock"}], "greater than or equal to 0"),
+        ([{"output": 256, "operates": "lock"}], "less than or equal to 255"),
+        ([{"output": at, "operates": "lock"} for at in range(17)], "at most 16 items"),
         ([{"output": 2, "operates": "lock"}] * 2, "output 2 is named twice"),
     ],
 )
@@ -387,7 +392,9 @@ async def test_garbage_between_frames_is_skipped(tmp_path: Path) -> None:
         ({"security": "clear", "key_file": "/k"}, "remove one of them"),
         ({"key_file": "k"}, "not an absolute path"),
         ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
+        ({"key_file": "/k", "address": -1}, "greater than or equal to 0"),
         ({"key_file": "/k", "offline_after_s": 0}, "greater than or equal to 0.3"),
+        ({"key_file": "/k", "offline_after_s": 8.1}, "less than or equal to 8"),
     ],
 )
 def test_invalid_settings_are_refused(settings: dict[str, Any], told: str) -> None:

@@ -137,6 +137,21 @@ def test_page_has_wiring_and_signatures(tmp_path: Path) -> None:
     assert example().fingerprint() in text
 
 
+@pytest.mark.parametrize(
+    ("changed", "line", "row"),
+    [
+        ({"pulse_s": 0.4}, "pulse_s = 0.4", "<td>pulse_s</td><td>0.4</td>"),
+        ({"open_in_fault": True}, "open_in_fault = true", "<td>open_in_fault</td><td>true</td>"),
+    ],
+)
+def test_signed_page_has_the_times(changed: dict[str, Any], line: str, row: str) -> None:
+    """Two pages that differ only by their fingerprint could not be compared by a person."""
+    settings = ModbusBarrierSettings.model_validate(E_GATE).model_copy(update=changed)
+    page = CasePage.of("uto-test", "gw-1", BARRIER, "modbus-barrier", settings)
+    assert f"  - {line}" in list(page.lines())
+    assert row in page.html()
+
+
 def test_other_device_has_no_case() -> None:
     result = RUNNER.invoke(app, ["barrier", "case", str(EXAMPLE), "lane-1/reader"])
     assert result.exit_code == 64

@@ -1,6 +1,7 @@
 """Guided tests of a barrier on a terminal: readings of the gateway and answers of a person."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from drivers.driver import Family
 from drivers.observation import Outcome
 from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
 from gateway.api.models import EventView
-from gateway.api.operations import Actor, RecordTest
+from gateway.api.operations import Actor, ManagementOperation, RecordTest, RpcError
 from gateway.cli import app
 from gateway.config import load
 from gateway.console.web.i18n import load_catalogue
@@ -52,11 +53,26 @@ class BarrierDaemon(FakeDaemon):
 
     def __init__(self) -> None:
         super().__init__()
-        self.devices = {BARRIER: device(BARRIER, family=Family.BARRIER)}
         self.values = [True, False]
         self.outcome = Outcome.SUCCESSFUL
+        self.lost_readings = self.lost_records = 0
+        """Number of the next requests that find no gateway."""
+
+    def configure(self, settings: BoardBarrierSettings) -> None:
+        """Run the barrier of these settings."""
+        configuration = settings.fingerprint()
+        self.devices = {BARRIER: device(BARRIER, family=Family.BARRIER, configuration=configuration)}
+
+    async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
+        if self.lost_records:
+            self.lost_records -= 1
+            raise RpcError("unavailable", "There was no answer.")
+        await super().perform(position, operation, actor)
 
     async def last_events(self, position: str) -> list[EventView]:
+        if self.lost_readings:
+            self.lost_readings -= 1
+            raise RpcError("unavailable", "There was no answer.")
         return [
             EventView(
                 position=position,
@@ -86,6 +102,7 @@ class Terminal:
         settings = next(iter(load(post, {}).devices.values())).settings
         assert isinstance(settings, BoardBarrierSettings)
         self.settings = settings
+        daemon.configure(settings)
 
     async def run(self, command: str, answers: str) -> Result:
         words = ["barrier", command, str(self.post), BARRIER]
@@ -149,6 +166,52 @@ async def test_failed_self_test_begins_nothing(terminal: Terminal) -> None:
     ended = await terminal.run("commission", "y\n" * 60)
     assert ended.exit_code == 1
     assert ended.stderr == "relays: A relay is closed.\n    Replace it.\n"
+    assert not terminal.daemon.operations
+
+
+async def test_configuration_that_is_not_loaded_begins_nothing(terminal: Terminal) -> None:
+    """The gateway would refuse the record after the last of thirty steps at the machine."""
+    changed = terminal.settings.model_copy(update={"pulse_s": 0.7})
+    terminal.daemon.configure(changed)
+    ended = await terminal.run("commission", "y\n" * 60)
+    assert ended.exit_code == os.EX_TEMPFAIL
+    assert "does not run lane-1/barrier as configured" in ended.stderr
+    assert not terminal.daemon.checks
+    assert not terminal.daemon.operations
+
+
+async def test_interrupted_test_with_a_failed_step_has_failed(terminal: Terminal) -> None:
+    """A test that was passed before would otherwise go on to count."""
+    ended = await terminal.run("prooftest", "n\ny\n")
+    assert ended.exit_code == 1
+    assert "proof test FAILED: open_limit operated, and recorded" in ended.stdout
+    steps = protocol(terminal.settings, ProtocolKind.PROOF_TEST)
+    assert [step.name for step in terminal.recorded.steps] == [step.name for step in steps]
+    assert [step.passed for step in terminal.recorded.steps] == [False, True, *[False] * (len(steps) - 2)]
+
+
+async def test_interrupted_test_without_a_failed_step_is_not_recorded(terminal: Terminal) -> None:
+    ended = await terminal.run("prooftest", "y\ny\n")
+    assert ended.exit_code == 1
+    assert "proof test interrupted at step 3, and nothing was recorded" in ended.stderr
+    assert not terminal.daemon.operations
+
+
+async def test_answers_outlive_a_gateway_that_is_away(terminal: Terminal) -> None:
+    """One step kills the gateway, which takes a while to start again."""
+    terminal.daemon.lost_readings, terminal.daemon.lost_records = 1, 2
+    ended = await terminal.run("commission", "y\n" * 60)
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.count("There was no answer.") == 3
+    assert terminal.recorded.passed
+
+
+async def test_person_may_give_up_recording(terminal: Terminal) -> None:
+    terminal.daemon.lost_records = 1
+    steps = protocol(terminal.settings, ProtocolKind.PROOF_TEST)
+    ended = await terminal.run("prooftest", "y\n" * len(steps) + "n\n")
+    assert ended.exit_code == os.EX_UNAVAILABLE
+    assert "There was no answer." in ended.stderr
     assert not terminal.daemon.operations
 
 

@@ -46,16 +46,18 @@ async def client(daemon: FakeDaemon, tmp_path: Path) -> AsyncIterator[httpx.Asyn
         yield client
 
 
-async def send(client: httpx.AsyncClient, kind: str, wrong: set[int] | None = None) -> httpx.Response:
+async def fill_in(client: httpx.AsyncClient, kind: str, wrong: set[int] | None = None) -> dict[str, str]:
+    """Open the page, and return the form with its answers."""
     page = (await client.get(PAGE)).text
-    token = re.search(r'name="csrf" value="([^"]+)"', page)
-    assert token is not None
+    hidden = {name: re.search(rf'name="{name}" value="([^"]+)"', page) for name in ("csrf", "configuration")}
     count = len(set(re.findall(r'name="(step-\d+)"', page)))
     answers = {f"step-{at}": "failed" if at in (wrong or ()) else "passed" for at in range(count)}
+    return {"kind": kind, **{name: found[1] for name, found in hidden.items() if found}, **answers}
+
+
+async def send(client: httpx.AsyncClient, form: dict[str, str]) -> httpx.Response:
     return await client.post(
-        f"/devices/{BARRIER}/test",
-        data={"csrf": token[1], "kind": kind, **answers},
-        headers={"Origin": "https://post.example"},
+        f"/devices/{BARRIER}/test", data=form, headers={"Origin": "https://post.example"}
     )
 
 
@@ -71,9 +73,9 @@ async def test_page_shows_what_is_missing(client: httpx.AsyncClient, language: s
 
 async def test_protocol_is_recorded(client: httpx.AsyncClient, daemon: FakeDaemon, tmp_path: Path) -> None:
     await log_in(client, "supervisor")
-    assert (await send(client, "commissioning")).status_code == 303
-    assert (await send(client, "proof_test", {1})).status_code == 303
-    assert (await send(client, "power_on")).status_code == 303
+    assert (await send(client, await fill_in(client, "commissioning"))).status_code == 303
+    assert (await send(client, await fill_in(client, "proof_test", {1}))).status_code == 303
+    assert (await send(client, await fill_in(client, "power_on"))).status_code == 303
     first, second, third = (operation for _, operation, _ in daemon.operations)
     assert isinstance(third, RecordTest)
     assert (third.kind, third.passed) == ("power_on", True)
@@ -94,5 +96,31 @@ async def test_commissioning_is_for_supervisors(client: httpx.AsyncClient) -> No
 
 async def test_unknown_kind_is_refused(client: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     await log_in(client, "supervisor")
-    assert (await send(client, "wedding")).status_code == 409
+    assert (await send(client, await fill_in(client, "wedding"))).status_code == 409
     assert not daemon.operations
+
+
+@pytest.mark.parametrize("given", ["of the page", "none"])
+async def test_answers_to_another_configuration_are_not_recorded(
+    client: httpx.AsyncClient, daemon: FakeDaemon, tmp_path: Path, given: str
+) -> None:
+    """The file was changed and loaded while a person was at the barrier with the page."""
+    await log_in(client, "supervisor")
+    form = await fill_in(client, "commissioning")
+    if given == "none":
+        form.pop("configuration", None)
+    post = tmp_path / "post.toml"
+    post.write_text(post.read_text().replace("no_emergency_input", "pulse_s = 0.7\nno_emergency_input"))
+
+    refused = await send(client, form)
+
+    assert refused.status_code == 409
+    assert "has changed since the page was opened" in refused.text
+    assert not daemon.operations
+    assert (await send(client, await fill_in(client, "commissioning"))).status_code == 303
+
+
+async def test_page_names_the_configuration(client: httpx.AsyncClient) -> None:
+    """A person compares the fingerprint with that of the signed safety case."""
+    await log_in(client, "technician")
+    assert f'<dd class="mono">{"0" * 16}</dd>' in (await client.get(PAGE)).text

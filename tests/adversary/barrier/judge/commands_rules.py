@@ -103,7 +103,20 @@ def _noticed_s(case: Case, door: str, from_s: float, to_s: float) -> float | Non
         for away_s, left_s in away
         if max(since_s, away_s, from_s) <= min(until_s, left_s, to_s)
     ]
-    return max(found, default=None)
+    return max([*found, *_read_one_by_one(case, door, from_s, to_s)], default=None)
+
+
+def _read_one_by_one(case: Case, door: str, from_s: float, to_s: float) -> Iterator[float]:
+    """Yield when somebody was read in the way of a door whose open limit was read as not made before.
+
+    Inputs that are read one by one show both, although they may never have been so at one moment.
+    """
+    for one in case.readings:
+        is_single = (door, "presence") in one.values and (door, "open_limit") not in one.values
+        if is_single and one.values[door, "presence"] and from_s <= one.at_s <= to_s:
+            last = case.last_read(door, "open_limit", one.at_s)
+            if last is not None and not last[1]:
+                yield one.at_s
 
 
 def _hidden(case: Case, door: str, to_s: float) -> Iterator[tuple[float, float]]:

@@ -26,6 +26,7 @@ def judge(case: Case) -> None:
     closes = [one for one in case.actions if one.energises and one.contact == "close" and case.counts(one)]
     for close in closes:
         _closed_on_nobody(case, close)
+        _clear_for_long(case, close)
         _polled_fast(case, close)
         _plausible(case, close)
     for door in case.facts.doors:
@@ -61,6 +62,17 @@ def _closed_on_nobody(case: Case, close: Action) -> None:
         )
     elif last[1] and presence.throughout(last[0].asked_s, at_s):
         case.blame(9, "presence was read", at_s, "close though presence was read", last[0].wire, close.wire)
+
+
+def _clear_for_long(case: Case, close: Action) -> None:
+    """No reading may have found somebody in the way within the configured clear time before a closing."""
+    since_s = close.at_s - case.facts.clear_s
+    for one in case.readings:
+        if one.values.get((close.door, "presence")) and since_s < one.asked_s < close.at_s:
+            text = f"close {close.at_s - one.asked_s:.2f} s after presence was read"
+            if case.facts.clear_s:
+                case.blame(9, "clear for too short", close.at_s, text, one.wire, close.wire)
+            return
 
 
 def _polled_fast(case: Case, close: Action) -> None:

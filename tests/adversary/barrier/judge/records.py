@@ -188,6 +188,7 @@ class LaneFacts:
     start_s: float = 1.5
     open_s: float = 6.0
     close_s: float = 8.0
+    clear_s: float = 0.0
     max_open_s: float = 60.0
     max_per_minute: int = 12
     open_in_fault: bool = False

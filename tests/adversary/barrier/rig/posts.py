@@ -274,6 +274,7 @@ class Post:
             start_s=given.get("start_timeout_s", 1.5),
             open_s=given.get("open_timeout_s", 6.0),
             close_s=given.get("close_timeout_s", 8.0),
+            clear_s=given.get("clear_s", 0.0),
             max_open_s=given.get("max_open_s", 60.0),
             max_per_minute=given.get("max_per_minute", 12),
             open_in_fault=given.get("open_in_fault", False),

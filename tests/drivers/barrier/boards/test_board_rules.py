@@ -105,6 +105,31 @@ def test_pulse_is_a_number_of_units(
 
 
 @pytest.mark.parametrize(
+    ("time_relay_s", "pulse_s", "violations"),
+    [
+        (0.5, 0.5, []),
+        (1.0, 0.5, []),
+        (
+            0.4,
+            0.5,
+            [
+                (
+                    "board.time_relay_s",
+                    "the time relay would open each contact before its pulse of 0.5 s ends, so that of a "
+                    "stop may be too short; set it to 0.5 at least, or write a shorter pulse_s",
+                )
+            ],
+        ),
+    ],
+)
+def test_time_relay_lets_a_pulse_last(
+    time_relay_s: float, pulse_s: float, violations: list[tuple[str, str]]
+) -> None:
+    module = NUMATO | {"time_relay_s": time_relay_s, "inputs_open_when_cut": True}
+    assert found(module, pulse_s=pulse_s) == violations
+
+
+@pytest.mark.parametrize(
     ("changes", "violations"),
     [
         ({"input_address": 65528}, []),

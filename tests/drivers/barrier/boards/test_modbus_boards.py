@@ -497,6 +497,8 @@ async def test_relay_that_does_not_open_was_not_left_open() -> None:
         (WIRENBOARD, "0603a70001", "closes relay 5", "Write 0 to holding register 935"),
         (WATCHED, "0600080000", "watchdog that is off", "Write 10 to holding register 8"),
         (WATCHED, "06000800ff", "waits 25.5 seconds", "Write 10 to holding register 8"),
+        (WATCHED, "0600080003", "waits 0.3 seconds", "Write 10 to holding register 8"),
+        ({**WATCHED, "watchdog_s": 0.3}, "0600080002", "waits 0.2 seconds", "Write 3 to holding register 8"),
     ],
 )
 async def test_wrong_setup_is_refused_with_a_remedy(
@@ -511,6 +513,16 @@ async def test_wrong_setup_is_refused_with_a_remedy(
         assert text in error.text
         assert remedy in error.how
         assert not site.log.output_writes
+
+
+@pytest.mark.parametrize("tenths", range(3, 11))
+async def test_watchdog_as_configured_is_accepted(tenths: int) -> None:
+    """The time in seconds is not always an exact multiple of the unit."""
+    board = {**WATCHED, "watchdog_s": tenths / 10}
+    async with site_of(board) as site:
+        configure(site, f"06000800{tenths:02x}")
+        async with opened(site, board) as opened_board:
+            assert opened_board.release_timeout_s == tenths / 10
 
 
 @pytest.mark.parametrize("board", [WAVESHARE, WIRENBOARD, {**TIMED, "input_address": 900}])

@@ -145,6 +145,31 @@ def test_closed_limit_is_steady_by_readings_of_one_input(made_s: float, broken: 
     assert (NOT_REOPENED in reopened(story, None)) is broken
 
 
+@pytest.mark.parametrize(
+    ("present_s", "reopened_s", "broken"),
+    [
+        (3.45, 3.62, False),  # its open limit, made at 3.42 s, is asked for at 3.4 s, its presence at 3.48 s
+        (3.45, 4.62, True),  # read as open twice since
+        (3.65, 3.72, True),  # present after it was read as open
+    ],
+)
+def test_reopening_follows_readings_of_one_input(present_s: float, reopened_s: float, broken: bool) -> None:
+    """A person comes when the boom is open, and is read before that is: trial 54049 at numato."""
+    story = Story(NUMATO)
+    story.signal(0.1, "closed_limit", False)
+    story.signal(3.42, "open_limit", True)
+    story.signal(present_s, "presence", True)
+    for n in range(30):
+        for channel in range(8):
+            at_s = 0.2 + 0.2 * n + 0.02 * channel
+            active = {0: at_s >= 3.42, 4: at_s < present_s}.get(channel, channel > 4)
+            line = f"gpio read {channel}\r".encode()
+            story.frame(at_s, line, line + b"\n%d\r\n>" % active)
+    story.switch(reopened_s, OPEN, True)
+    story.switch(reopened_s + 0.5, OPEN, False)
+    assert ((6, "moves unasked") in story.rules(6.0)) is broken
+
+
 @pytest.mark.parametrize(("connection", "broken"), [(1, True), (2, False)])
 def test_first_reading_of_a_connection_is_steady(connection: int, broken: bool) -> None:
     """The closed limit is read made at 3.8 s and at 4.0 s, maybe on a new connection."""

@@ -1,9 +1,12 @@
 """Judge of what protects people: known violations, and every excuse on both sides of its limit."""
 
+from dataclasses import replace
+
 import pytest
 from adversary.barrier.judge.records import Truth
 from adversary.barrier.judge.tests.story import (
     CLOSE,
+    FACTS,
     NO_WRITE,
     OPEN,
     SILENT,
@@ -59,6 +62,25 @@ def test_close_on_old_sensing_is_found(close_s: float, stall: tuple[float, ...],
     if stall:
         story.trouble(stall[0], "stall", stall[1])
     assert closed(story, close_s) == broken
+
+
+@pytest.mark.parametrize(
+    ("clear_s", "left_s", "broken"),
+    [
+        (1.1, 2.1, {(9, "clear for too short")}),  # it was read at 2.0 s for the last time
+        (0.9, 2.1, set()),
+        (1.1, 1.9, set()),
+        (0.0, 2.7, set()),
+    ],
+)
+def test_close_after_too_short_a_clear_time_is_found(
+    clear_s: float, left_s: float, broken: set[Rule]
+) -> None:
+    """A closing at 3.0 s, after readings every 0.2 s."""
+    story = Story(replace(FACTS, clear_s=clear_s))
+    story.pulse_signal(1.0, left_s, "presence")
+    story.polls(0.2, 3.0)
+    assert closed(story, 3.0) == broken
 
 
 @pytest.mark.parametrize(("every_s", "broken"), [(0.285, False), (0.295, True)])
