@@ -102,7 +102,7 @@ async def test_command_moves_barrier(gateway: GatewayFixture, wire: SerialLine) 
 
 
 async def test_station_signs_with_an_enrolled_key(gateway: GatewayFixture, wire: SerialLine) -> None:
-    """What `borderpost` prints leads from the first refusal to a signed movement, without a restart."""
+    """Go from the first refusal to a signed movement by what `borderpost` prints, without a restart."""
 
     async def reload() -> None:
         before = gateway.log.count("config_reloaded")
