@@ -15,6 +15,7 @@ from typing import Self
 from support.patience import PATIENCE_S
 from support.ports import free_port
 
+UNIT = Path(__file__).parents[3] / "systemd/mosquitto.service.d/borderpost.conf"
 EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -71,7 +72,10 @@ class Mosquitto:
         while True:
             with (self._directory / "log").open("ab") as out:
                 self._process = subprocess.Popen(
-                    [str(EXECUTABLE), "-c", str(self._directory / "mosquitto.conf")], stdout=out, stderr=out
+                    [str(EXECUTABLE), "-c", str(self._directory / "mosquitto.conf")],
+                    stdout=out,
+                    stderr=out,
+                    env={**os.environ, **unit_environment()},
                 )
             while self._process.poll() is None:
                 # Mosquitto opens its listeners in the order of its configuration.
@@ -161,3 +165,9 @@ def broker(*options: str, **more: object) -> Iterator[Mosquitto]:
     """Run a broker for a while: `with broker("max_packet_size 2000") as mosquitto:`."""
     with Mosquitto(*options, **more) as mosquitto:  # type: ignore[arg-type]
         yield mosquitto
+
+
+def unit_environment() -> dict[str, str]:
+    """Return the variables that the unit of a post's broker sets."""
+    lines = UNIT.read_text().splitlines()
+    return dict(line.split("=", 2)[1:] for line in lines if line.startswith("Environment="))
