@@ -56,7 +56,7 @@ def stamp_of(jpeg: bytes) -> FrameStamp:
 
 @dataclass
 class ReceivedStream:
-    """Data of an endless multipart answer until the client had enough, or it ended."""
+    """Data that a client has read of an endless multipart response."""
 
     media_type: str
     data: bytes

@@ -264,7 +264,7 @@ async def test_lost_lcus_release_is_repeated(lcus: SerialSite) -> None:
 
 @pytest.mark.parametrize("urgent", [True, False])
 async def test_lost_lcus_stop_is_repeated(lcus: SerialSite, urgent: bool) -> None:
-    """So is a reopening. A lost movement is not."""
+    """Repeat a lost stop and a lost reopening (`urgent`), but no lost movement."""
     async with opened(lcus) as board:
         await lcus.log.until(lambda: len(lcus.log.requests) == 4)
         lcus.inject(LostRequest())
