@@ -48,6 +48,12 @@ def model_faults(model: type[BaseModel]) -> Iterator[str]:
             f"{model.__name__} has a validator, a serializer or a constructor, which the gateway itself "
             "would run; use types and the limits of Field, and compute values in the driver"
         )
+    for name, field in model_fields_schema(model).items():
+        if name not in inherited and allows_naive_time(field):
+            yield (
+                f"the field {name} of {model.__name__} allows a time without an offset, which each country "
+                "would read in its own zone; use pydantic.AwareDatetime"
+            )
     try:
         model.model_json_schema(mode="serialization")
         model.model_json_schema(mode="validation")
@@ -67,6 +73,28 @@ def runs_code(schema: Any) -> bool:
             return any(runs_code(part) for key, part in schema.items() if key != "metadata")
         case list() | tuple():
             return any(runs_code(part) for part in schema)
+        case _:
+            return False
+
+
+def model_fields_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the core schema of each field of a model, by the field's name."""
+    schema: Any = model.__pydantic_core_schema__
+    while schema["type"] != "model-fields":
+        schema = schema["schema"]
+    fields: dict[str, Any] = schema["fields"]
+    return fields
+
+
+def allows_naive_time(schema: Any) -> bool:
+    """Return True if a value may have a date and time, or a time of day, without its offset from UTC."""
+    match schema:
+        case {"type": "datetime" | "time"} if schema.get("tz_constraint") is None:
+            return True
+        case dict():
+            return any(allows_naive_time(part) for key, part in schema.items() if key != "metadata")
+        case list() | tuple():
+            return any(allows_naive_time(part) for part in schema)
         case _:
             return False
 

@@ -352,7 +352,8 @@ def _unusable(name: str, reason: str) -> type[UnusableDriver]:
     return unusable_driver(
         f"the driver {name} is installed but cannot be used ({reason}); {package}, {point.value}",
         "install its package again with its dependencies (pip check lists those that are missing), or take "
-        "the device out; then restart the gateway",
+        "the device out; then restart the gateway. `borderpost drivers` shows the mistakes of every "
+        "package, and its author finds them with `borderpost accept-driver`",
     )
 
 

@@ -1,6 +1,7 @@
 """Faults of vocabularies: the text of a faulty module, and the sentence of its fault."""
 
 VOCABULARY_WORDS = '''
+from datetime import datetime, time
 from typing import Callable, ClassVar
 from pydantic import Field, field_validator
 from drivers.command import CommandArguments, CommandOutput, CommandType
@@ -30,6 +31,13 @@ def vocabulary(observations: str = "(Weighed,)", commands: str = "(WEIGH_OUT,)",
 def weighed(text: str) -> str:
     """Return a vocabulary whose only observation has changed lines."""
     return f'class Other(Weighed):\n    """Another."""\n    {text}\n' + vocabulary("(Other,)")
+
+
+def naive_time(field: str) -> str:
+    return (
+        f"the field {field} of Other allows a time without an offset, which each country would read in its "
+        "own zone; use pydantic.AwareDatetime"
+    )
 
 
 VOCABULARY_FAULTS = {
@@ -114,6 +122,18 @@ VOCABULARY_FAULTS = {
         ),
         "Other has a validator, a serializer or a constructor, which the gateway itself would run; "
         "use types and the limits of Field, and compute values in the driver",
+    ),
+    "time_without_offset": (
+        weighed("at: datetime = Field(description='When.', examples=['2026-01-01T00:00:00Z'])"),
+        naive_time("at"),
+    ),
+    "time_of_day": (
+        weighed("at: time = Field(description='When.', examples=['12:00:00'])"),
+        naive_time("at"),
+    ),
+    "nested_time_without_offset": (
+        weighed("times: tuple[datetime | None, ...] = Field(description='When.', examples=[[]])"),
+        naive_time("times"),
     ),
     "unredacted_stranger": (
         weighed('unredacted_fields = frozenset({"colour"})'),

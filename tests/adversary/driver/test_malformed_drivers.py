@@ -169,6 +169,7 @@ def test_check_names_each_malformed_driver(
         assert "package malformed-drivers 2" in issue.text, issue
         assert f"malformed_{name}" in issue.text, issue
         assert "install its package again" in issue.remedy, issue
+        assert "borderpost accept-driver" in issue.remedy, issue
     tolerant = load(post.config, to_run=True)
     assert sum(device.driver_fault is None for device in tolerant.devices.values()) == 1
 

@@ -1,9 +1,8 @@
 """Words of Acme's scales: a weighing about a traveller, a state, and the command `weigh`."""
 
-from datetime import datetime
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from drivers.command import CommandArguments, CommandOutput, CommandType
 from drivers.observation import DataClass, DataModel, Observation, OpenEnum
@@ -26,7 +25,7 @@ class Reading(DataModel):
     unredacted_fields = frozenset({"cell", "at"})
 
     cell: int = Field(description="Number of the load cell.", examples=[1])
-    at: datetime = Field(description="Time of the reading.", examples=[WEIGHED_AT])
+    at: AwareDatetime = Field(description="Time of the reading.", examples=[WEIGHED_AT])
     label: str = Field("", description="Label on the luggage.", examples=["KQ 0706"])
 
 
@@ -39,7 +38,7 @@ class Weighed(Observation):
 
     grams: int = Field(description="Weight, in grams.", examples=[23400])
     unit: Unit = Field(Unit.GRAM, description="Unit on the display.", examples=["g"])
-    at: datetime = Field(description="Time of the weighing, by the scale.", examples=[WEIGHED_AT])
+    at: AwareDatetime = Field(description="Time of the weighing, by the scale.", examples=[WEIGHED_AT])
     owner: str = Field("", description="Name on the luggage.", examples=["SPECIMEN"])
     readings: tuple[Reading, ...] = Field((), description="Readings of the cells.", examples=[[]])
 
