@@ -148,10 +148,7 @@ class PendingExchanges:
         self._pending.clear()
 
     def next(self, effect: Effect) -> Exchange:
-        """Return the course of the next exchange of that effect.
-
-        Its faults have one exchange fewer to affect.
-        """
+        """Return the course of the next exchange of that effect; count it for each fault that applies."""
         due = [fault for fault, _ in self._pending if fault.applies_to(effect)]
         self._pending = [
             (fault, remaining - fault.applies_to(effect))

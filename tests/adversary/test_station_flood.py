@@ -72,7 +72,7 @@ async def test_large_messages_do_not_silence_their_station(tmp_path: Path) -> No
 
 
 def test_broker_keeps_the_memory_of_large_messages() -> None:
-    """Faults that the kernel serves for each message delay all lanes: 2,304 of them are up to 40 ms."""
+    """A broker that returned the memory of a message has 2,304 page faults at the next one: up to 40 ms."""
     with Mosquitto(*BROKER_OPTIONS) as broker, FloodSource(broker.port, "lane-2").connect() as sock:
         packet = publish_packet(OWN_TOPICS[0], b"x" * PACKET_LIMIT, 1, 1)
         sock.recv(64)  # the properties of CONNACK
