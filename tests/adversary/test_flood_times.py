@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
+from support.brokers.disk_stalls import STALL_S, DiskStalls
 from support.brokers.flooded_post import Times, judge_times
-from support.process.disk_stalls import STALL_S, DiskStalls
 
 
 def test_slow_sync_is_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import psutil
 from support.brokers.certificates import Authority
+from support.brokers.disk_stalls import DiskStalls
 from support.brokers.flooder import FloodSource
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.deliveries import Subscriber
 from support.gateway.gateways import GatewayFixture, until
 from support.gateway.station_roles import COMMAND_SETTINGS, permit_commands
 from support.patience import PATIENCE_S
-from support.process.disk_stalls import DiskStalls
 
 from gateway.client import CommandError, Workstation
 from simulators.links.serial_line import SerialLine
