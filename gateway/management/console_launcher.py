@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SOCKET = "console.sock"
+UNFINISHED = ".console.sock"
+"""Name of the socket until it accepts connections."""
 BACKLOG = 16
 STOP_TIMEOUT_S = 1.0
 """Time for the console process to end, in seconds."""
@@ -188,16 +190,20 @@ def _open_unix_socket(folder: Path, passed: socket.socket | None) -> Callable[[]
             path.symlink_to(passed.getsockname())
             return passed.dup()
         one = socket.socket(socket.AF_UNIX)
+        unfinished = folder / UNFINISHED
+        unfinished.unlink(missing_ok=True)
         try:
             # A socket path has 107 bytes at most, and that of the directory may be longer.
             folder_descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                one.bind(f"/proc/self/fd/{folder_descriptor}/{SOCKET}")
+                one.bind(f"/proc/self/fd/{folder_descriptor}/{UNFINISHED}")
             finally:
                 os.close(folder_descriptor)
-            path.chmod(0o660)
+            unfinished.chmod(0o660)
             one.listen(BACKLOG)
             one.setblocking(False)
+            # Between bind and listen clients are refused: the socket gets its name when it accepts them.
+            unfinished.rename(path)
         except OSError:
             one.close()
             raise

@@ -105,7 +105,8 @@ async def test_device_connected_while_recording(gateway: GatewayFixture, tmp_pat
     out = tmp_path / "out.rec"
     command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "4")
     recording = asyncio.create_task(borderpost(*command))
-    await until(lambda: '"technician_operation"' in gateway.log)
+    await until(lambda: recording.done() or '"technician_operation"' in gateway.log)
+    assert not recording.done(), recording.result()
     wire = await gateway.wire(READER)
     await wire.wait_for_host()
     while not recording.done():

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 from support.patience import PATIENCE_S
 
 from gateway.management.console_launcher import SOCKET, ConsoleLauncher
@@ -98,6 +99,21 @@ async def test_client_starts_console_that_ends_again(tmp_path: Path) -> None:
         assert children() != before
     assert children() == before, "the console ends with the gateway"
     assert not (deep / SOCKET).exists()
+
+
+async def test_socket_that_exists_accepts(tmp_path: Path, mocker: MockerFixture) -> None:
+    named: list[bool] = []
+    listen = socket.socket.listen
+
+    def noted(self: socket.socket, backlog: int) -> None:
+        named.append((tmp_path / SOCKET).exists())
+        listen(self, backlog)
+
+    mocker.patch.object(socket.socket, "listen", noted)
+    async with reception(tmp_path):
+        assert named == [False], "a client that finds the socket before it listens is refused"
+        assert await say("hello", path=tmp_path / SOCKET)
+        assert [file.name for file in tmp_path.iterdir() if file.is_socket()] == [SOCKET]
 
 
 async def test_crashed_console_restarts_for_next_client(
